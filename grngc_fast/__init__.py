@@ -1,0 +1,10 @@
+"""Neural Granger causality at scale: the gradient penalty of GRNGC without ever storing the Jacobian."""
+
+from __future__ import annotations
+
+from pathlib import Path as _Path
+
+# In a checkout `kernels/` lies beside this package, in an installation inside it. The parent on the package path makes
+# `grngc_fast.kernels` the same module in both.
+if not (_Path(__file__).parent / "kernels").is_dir():
+    __path__.append(str(_Path(__file__).parent.parent))
