@@ -8,3 +8,10 @@ from pathlib import Path as _Path
 # `grngc_fast.kernels` the same module in both.
 if not (_Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(_Path(__file__).parent.parent))
+
+from .errors import FitDivergedWarning, InputError
+from .penalty import gradient_frobenius, gradient_l1
+from .scores import causal_scores
+
+__version__ = "0.1.0"
+__all__ = ["FitDivergedWarning", "InputError", "causal_scores", "gradient_frobenius", "gradient_l1"]

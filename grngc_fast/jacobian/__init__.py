@@ -1,0 +1,8 @@
+"""Input-output Jacobians as factors of one product, and the general path for modules that have none."""
+
+from .activations import ACTIVATIONS, Activation
+from .factors import Factors, Sandwich, lag_major
+from .general import jacobian_chunks
+from .protocol import HasFactors, has_factors
+
+__all__ = ["ACTIVATIONS", "Activation", "Factors", "HasFactors", "Sandwich", "has_factors", "jacobian_chunks", "lag_major"]

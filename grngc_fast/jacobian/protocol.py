@@ -1,0 +1,27 @@
+"""What a forecaster offers so that its Jacobian is never stored: one method."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from typing_extensions import TypeIs
+
+from .factors import Factors
+
+
+@runtime_checkable
+class HasFactors(Protocol):
+    """A module `(N, L, P) -> (N, P)` that knows its Jacobian's factors, columns ordered lag-major, most recent step first."""
+
+    n_lags: int
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
+        """Factors at x (N, L, P), for the rows `targets` (indices) or all."""
+        ...
+
+
+def has_factors(model: nn.Module | Any) -> TypeIs[HasFactors]:
+    return callable(getattr(model, "jacobian_factors", None))

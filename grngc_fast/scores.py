@@ -1,0 +1,92 @@
+"""Causal scores of a trained model: the mean absolute gradient over windows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .jacobian import Factors, has_factors, jacobian_chunks, lag_major
+
+
+class CausalScores(NamedTuple):
+    """Mean gradients over windows, [effect, cause, lag], lag index 0 the most recent step.
+
+    absolute : (P, P, L), the causal scores.
+    signed : (P, P, L), the mean signed gradient; its sign is that of the influence.
+    """
+
+    absolute: Tensor
+    signed: Tensor
+
+    @property
+    def summary(self) -> Tensor:
+        """(P, P): the largest score over lags."""
+        return self.absolute.amax(-1)
+
+
+def causal_scores(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    per_lag: bool = False,
+    signed: bool = False,
+    batch_size: int = 256,
+    backend: str = "auto",
+) -> Tensor:
+    """Mean over windows of |d f_i(x_n) / d x_nj|: `scores[effect, cause]`.
+
+    Parameters
+    ----------
+    model : maps (N, L, P) to (N, P), each window by itself; evaluated as it is, so call `model.eval()` before.
+    x : (N, L, P), oldest step first. A module without factors may take (N, Q) too, which counts as one lag.
+    per_lag : keep the lags: (P, P, L), lag index 0 the most recent step. Otherwise the largest over lags.
+    signed : the mean signed gradient instead (with `per_lag=False`, at the lag of the largest absolute one).
+    batch_size : windows at a time.
+
+    Returns
+    -------
+    (P, P), or (P, P, L) with `per_lag`. Detached.
+    """
+    scores = mean_gradients(model, x, batch_size=batch_size, backend=backend)
+    if per_lag:
+        return scores.signed if signed else scores.absolute
+    if signed:
+        return strongest_lag(scores)
+    return scores.summary
+
+
+def strongest_lag(scores: CausalScores) -> Tensor:
+    """(P, P): the mean signed gradient at the lag of the largest mean absolute one."""
+    return scores.signed.gather(-1, scores.absolute.argmax(-1, keepdim=True)).squeeze(-1)
+
+
+def mean_gradients(model: nn.Module, x: Tensor, *, batch_size: int = 256, backend: str = "auto") -> CausalScores:
+    """Mean absolute and mean signed gradient over all windows of x, streamed over batches."""
+    if x.dim() < 2 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+    absolute: Tensor | None = None
+    signed: Tensor | None = None
+    for batch in x.split(batch_size):
+        part_absolute, part_signed = _batch_means(model, batch, backend)
+        weight = len(batch) / len(x)
+        absolute = part_absolute * weight if absolute is None else absolute.add_(part_absolute, alpha=weight)
+        signed = part_signed * weight if signed is None else signed.add_(part_signed, alpha=weight)
+    assert absolute is not None and signed is not None
+    return CausalScores(absolute, signed)
+
+
+def _batch_means(model: nn.Module, x: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+    if has_factors(model):
+        with torch.no_grad():
+            factors: Factors = model.jacobian_factors(x)
+            absolute, signed = factors.abs_mean(backend)
+        return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
+    with torch.no_grad():
+        rows = [(chunk.abs().mean(1), chunk.mean(1)) for _, chunk in jacobian_chunks(model, x)]
+    absolute, signed = (torch.cat(parts) for parts in zip(*rows, strict=True))
+    if x.dim() == 2:
+        return absolute.unsqueeze(-1), signed.unsqueeze(-1)
+    # (P, L, P), oldest step first -> (effect, cause, lag), most recent first
+    return absolute.flatten(2).flip(1).movedim(1, -1), signed.flatten(2).flip(1).movedim(1, -1)
