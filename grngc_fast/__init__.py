@@ -10,8 +10,22 @@ if not (_Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(_Path(__file__).parent.parent))
 
 from .errors import FitDivergedWarning, InputError
+from .estimator import GRNGC
+from .evaluation import Evaluation, evaluate
+from .graph import CausalGraph, Edge
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores
 
 __version__ = "0.1.0"
-__all__ = ["FitDivergedWarning", "InputError", "causal_scores", "gradient_frobenius", "gradient_l1"]
+__all__ = [
+    "GRNGC",
+    "CausalGraph",
+    "Edge",
+    "Evaluation",
+    "FitDivergedWarning",
+    "InputError",
+    "causal_scores",
+    "evaluate",
+    "gradient_frobenius",
+    "gradient_l1",
+]

@@ -43,13 +43,14 @@ class SeriesTable:
         return sum(len(t) for t in self.trajectories)
 
 
-def as_series_table(X: Any, names: Sequence[str] | None = None) -> SeriesTable:
+def as_series_table(X: Any, names: Sequence[str] | None = None, *, constant_allowed: bool = False) -> SeriesTable:
     """Bring `X` into the one form the library works on, and check it.
 
     Parameters
     ----------
     X : SeriesTable, (T, P) array or DataFrame, (R, T, P) array, or a list of (T_r, P) arrays or DataFrames.
     names : P series names; default the DataFrame's columns, else x0, x1, ...
+    constant_allowed : take a constant series, as a forecast of new data may.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def as_series_table(X: Any, names: Sequence[str] | None = None) -> SeriesTable:
         table = SeriesTable(
             arrays, tuple(given) if given is not None else tuple(f"x{i}" for i in range(widths[0])), given is not None
         )
-    _check(table)
+    _check(table, constant_allowed)
     return table
 
 
@@ -83,11 +84,14 @@ def _split(X: Any) -> list[Any]:
     if isinstance(X, (list, tuple)):
         if not X:
             raise InputError("X is an empty list; pass at least one (T, P) trajectory")
-        if np.ndim(X[0]) == 2:
+        first = X[0]
+        nested = isinstance(first, (list, tuple)) and len(first) > 0 and isinstance(first[0], (list, tuple))
+        if nested or getattr(first, "ndim", 0) == 2:
             return list(X)
-    if np.ndim(X) == 3:
-        return list(np.asarray(X))
-    return [X]
+        return [X]
+    if hasattr(X, "detach"):
+        X = X.detach().cpu().numpy()
+    return list(np.asarray(X)) if np.ndim(X) == 3 else [X]
 
 
 def _column_names(part: Any) -> list[str] | None:
@@ -100,7 +104,7 @@ def _column_names(part: Any) -> list[str] | None:
 def _as_float(part: Any, number: int, n_parts: int, names: list[str] | None) -> Array:
     where = f"trajectory {number}" if n_parts > 1 else "X"
     if hasattr(part, "detach"):
-        part = part.detach().cpu()
+        part = part.detach().cpu().numpy()
     try:
         array = np.asarray(part)
     except ValueError as error:
@@ -139,7 +143,7 @@ def _numbers(array: NDArray[Any], where: str, names: list[str] | None) -> Array:
     return array.astype(np.float64)
 
 
-def _check(table: SeriesTable) -> None:
+def _check(table: SeriesTable, constant_allowed: bool) -> None:
     names = table.names
     if len(names) < 2:
         raise InputError(
@@ -158,6 +162,8 @@ def _check(table: SeriesTable) -> None:
                 f"series {names[column]!r} holds {kind} at row {row}{where} ({int(bad.sum())} such values in all);"
                 " fill the gaps or drop those rows"
             )
+    if constant_allowed:
+        return
     low = np.min([t.min(axis=0) for t in table.trajectories], axis=0)
     high = np.max([t.max(axis=0) for t in table.trajectories], axis=0)
     constant = [names[i] for i in np.flatnonzero(low == high)]

@@ -1,0 +1,120 @@
+"""What each command does: read, fit, print, write."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import secrets
+from typing import Any
+
+import numpy as np
+
+from ..datasets import Dataset, lorenz96, read_table, read_truth, var
+from ..errors import InputError
+from ..estimator import GRNGC
+from ..evaluation import Evaluation
+from ..evaluation import evaluate as evaluate_scores
+from ..graph import CausalGraph
+from ..series import SeriesTable
+from .results import FIT_FILES, SIMULATION_FILES, OutputFolder, run_record, write_fit, write_simulation
+
+MAX_EDGES = 100_000
+SHOWN_EDGES = 10
+
+
+def demo(args: argparse.Namespace) -> None:
+    """Lorenz-96 from simulation to written results."""
+    out = OutputFolder(args.out, FIT_FILES, args.force)
+    data = lorenz96(args.series, args.steps, args.forcing, seed=args.seed)
+    print(f"Lorenz-96: {args.series} series, {args.steps} steps, F={args.forcing:g}, seed {args.seed}")
+    source = {"system": "lorenz96", "series": args.series, "steps": args.steps, "forcing": args.forcing}
+    _fit_and_write(args, out, data.table, data.truth, source)
+
+
+def fit(args: argparse.Namespace) -> None:
+    """A table to written results."""
+    out = OutputFolder(args.out, FIT_FILES, args.force)
+    table = read_table(
+        args.file,
+        delimiter=args.delimiter,
+        trajectory_column=args.trajectory_column,
+        trajectory_length=args.trajectory_length,
+        transpose=args.transpose,
+    )
+    truth = None if args.truth is None else read_truth(args.truth, table.names)
+    count = len(table.trajectories)
+    print(f"{args.file}: {table.n_series} series, {table.n_steps} steps" + (f", {count} trajectories" if count > 1 else ""))
+    source = {
+        "file": str(args.file),
+        "sha256": hashlib.sha256(args.file.read_bytes()).hexdigest(),
+        "series": table.n_series,
+        "steps": table.n_steps,
+        "trajectories": count,
+    }
+    _fit_and_write(args, out, table, truth, source)
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """A written result against known edges."""
+    path = args.result / "scores.npz" if args.result.is_dir() else args.result
+    graph = CausalGraph.load(path)
+    truth = read_truth(args.truth, graph.names)
+    scores = graph.scores
+    if truth.ndim == 3:
+        if graph.lag_scores is None:
+            truth = truth.any(-1)
+        else:
+            scores = graph.lag_scores
+    _print_evaluation(evaluate_scores(scores, truth, diagonal=args.diagonal), args.diagonal)
+
+
+def simulate(args: argparse.Namespace) -> None:
+    """A simulated table and its truth."""
+    out = OutputFolder(args.out, SIMULATION_FILES, args.force)
+    foreign = {"lorenz96": ("lags", args.lags), "var": ("forcing", args.forcing)}[args.system]
+    if foreign[1] is not None:
+        raise InputError(f"--{foreign[0]} is not an option of {args.system}; leave it out")
+    data: Dataset
+    if args.system == "lorenz96":
+        data = lorenz96(args.series, args.steps, 10.0 if args.forcing is None else args.forcing, seed=args.seed)
+    else:
+        data = var(args.series, args.steps, 3 if args.lags is None else args.lags, seed=args.seed)
+    write_simulation(out, data)
+    print(f"wrote {out.path}: {', '.join(SIMULATION_FILES)}")
+
+
+def _fit_and_write(
+    args: argparse.Namespace, out: OutputFolder, table: SeriesTable, truth: np.ndarray[Any, Any] | None, source: dict[str, Any]
+) -> None:
+    selection = _selection(args, table.n_series)
+    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
+    options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
+    found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
+    evaluation = None
+    if truth is not None:
+        truth = truth.any(-1) if truth.ndim == 3 else truth
+        evaluation = evaluate_scores(found.scores_, truth)
+    record = run_record(found, seed, source, selection, evaluation)
+    write_fit(out, found, selection, record, truth)
+
+    print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
+    for edge in found.graph_.edges(top_k=min(SHOWN_EDGES, table.n_series * (table.n_series - 1))):
+        sign = {1: "+", -1: "-", 0: " "}[edge.sign]
+        print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
+    if evaluation is not None:
+        _print_evaluation(evaluation, diagonal=False)
+    print(f"wrote {out.path}: {', '.join(FIT_FILES)}")
+
+
+def _selection(args: argparse.Namespace, n_series: int) -> dict[str, float]:
+    chosen = {k: getattr(args, k) for k in ("top_k", "threshold", "density") if getattr(args, k) is not None}
+    return chosen or {"top_k": min(MAX_EDGES, n_series * (n_series - 1))}
+
+
+def _print_evaluation(result: Evaluation, diagonal: bool) -> None:
+    protocol = "diagonal counted" if diagonal else "strict protocol: self-influence not counted"
+    print(f"AUROC {result.auroc:.4f}  AUPRC {result.auprc:.4f}  ({result.n_edges} true edges of {result.n_pairs}; {protocol})")
+
+

@@ -1,0 +1,92 @@
+"""The command line's options, their defaults taken from the estimator."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..estimator import MODELS, GRNGC
+from ..jacobian import ACTIVATIONS
+from . import commands
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Parser whose result carries `run`, the command to call with it."""
+    parser = argparse.ArgumentParser(
+        prog="grngc-fast", description="Neural Granger causality from a table of time series (GRNGC, arXiv 2507.11178)."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    sub = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    demo = sub.add_parser("demo", help="simulate Lorenz-96, fit, evaluate against the truth, write the results")
+    demo.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
+    demo.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
+    demo.add_argument("--forcing", type=float, default=10.0, help="forcing F; above 8 chaotic (%(default)s)")
+    _add_fit_options(demo)
+    _add_output(demo, default=Path("grngc-demo"))
+    demo.set_defaults(run=commands.demo, seed=0)
+
+    fit = sub.add_parser("fit", help="infer the causal graph of a table of series")
+    fit.add_argument("file", type=Path, help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series")
+    fit.add_argument("--delimiter", help="of a text table; recognised if not given")
+    fit.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
+    split = fit.add_mutually_exclusive_group()
+    split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
+    split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
+    fit.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
+    _add_fit_options(fit)
+    _add_output(fit, default=None)
+    fit.set_defaults(run=commands.fit)
+
+    evaluate = sub.add_parser("evaluate", help="AUROC and AUPRC of a result against known edges")
+    evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
+    evaluate.add_argument("truth", type=Path, help="edge list (source, target[, 0/1]) or [effect, cause] matrix")
+    evaluate.add_argument("--diagonal", action="store_true", help="count self-influence too; off in the strict protocol")
+    evaluate.set_defaults(run=commands.evaluate)
+
+    simulate = sub.add_parser("simulate", help="write a simulated table and its true edges")
+    simulate.add_argument("system", choices=["lorenz96", "var"])
+    simulate.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
+    simulate.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
+    simulate.add_argument("--forcing", type=float, help="of lorenz96 (10)")
+    simulate.add_argument("--lags", type=int, help="of var (3)")
+    simulate.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    _add_output(simulate, default=None)
+    simulate.set_defaults(run=commands.simulate)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
+    text = "folder for the results" + (f" ({default})" if default else "")
+    parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=text)
+    parser.add_argument("--force", action="store_true", help="overwrite results that are there")
+
+
+def _add_fit_options(parser: argparse.ArgumentParser) -> None:
+    defaults: dict[str, Any] = GRNGC().get_params(deep=False)
+
+    def add(flag: str, text: str, **options: Any) -> None:
+        value = defaults[flag.removeprefix("--").replace("-", "_")]
+        shown = "chosen by the library" if value is None else value
+        parser.add_argument(flag, default=value, help=f"{text} ({shown})", **options)
+
+    add("--model", "forecaster", choices=MODELS)
+    add("--lags", "steps of the past that a forecast sees", type=int)
+    add("--lam", "penalty strength; larger gives a sparser graph", type=float)
+    add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")
+    add("--activation", "of the hidden layers", choices=list(ACTIVATIONS))
+    parser.add_argument("--skip", action="store_true", help="add a linear path from input to output")
+    add("--max-steps", "optimiser steps", type=int)
+    add("--batch-size", "windows to a step", type=int)
+    add("--learning-rate", "of Adam", type=float)
+    add("--validation-fraction", "share of the windows held out", type=float)
+    add("--patience", "evaluations without progress before stopping", type=int)
+    add("--device", "auto, cpu or cuda", metavar="NAME")
+    parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--top-k", type=int, metavar="K", help="write the K strongest edges")
+    chosen.add_argument("--threshold", type=float, metavar="S", help="write edges that score above S")
+    chosen.add_argument("--density", type=float, metavar="D", help="write this share of all pairs, strongest first")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")

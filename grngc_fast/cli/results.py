@@ -1,0 +1,120 @@
+"""A result folder: refused if results are there, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy
+import sklearn
+import torch
+
+from .. import __version__
+from ..datasets import Dataset
+from ..errors import InputError
+from ..estimator import GRNGC
+from ..evaluation import Evaluation
+from ..plotting import plot_graph_summary
+
+FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
+SIMULATION_FILES = ("data.csv", "truth.csv", "truth.npz")
+
+
+class OutputFolder:
+    """Where results go; checked before any work is done."""
+
+    def __init__(self, path: Path, files: Sequence[str], force: bool) -> None:
+        self.path, self.files = path, tuple(files)
+        if path.exists() and not path.is_dir():
+            raise InputError(f"--out {path} is a file; name a folder")
+        present = [name for name in files if (path / name).exists()]
+        if present and not force:
+            raise InputError(f"{path} holds results already ({', '.join(present)}); name another folder or pass --force")
+        above = next(p for p in (path, *path.absolute().parents) if p.exists())
+        if not os.access(above, os.W_OK):
+            raise InputError(f"--out {path}: no permission to write in {above}")
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """A folder beside the final one; its files move over only when the block ends well."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.path))
+        try:
+            yield stage
+            for name in self.files:
+                os.replace(stage / name, self.path / name)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_fit(
+    out: OutputFolder,
+    found: GRNGC,
+    selection: dict[str, float],
+    record: dict[str, Any],
+    truth: np.ndarray[Any, Any] | None,
+) -> None:
+    """edges.csv, scores.npz, graph.png and run.json."""
+    with out.staged() as stage:
+        found.graph_.to_csv(stage / "edges.csv", **selection)
+        found.graph_.save(stage / "scores.npz")
+        plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
+        (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def run_record(
+    found: GRNGC, seed: int, source: dict[str, Any], selection: dict[str, float], evaluation: Evaluation | None
+) -> dict[str, Any]:
+    """All that is needed to repeat the run, and what came of it."""
+    history = found.history_
+    return {
+        "settings": {**found.graph_.metadata, "random_state": seed},
+        "seed": seed,
+        "data": source,
+        "edges": selection,
+        "timings": {"fit_seconds": round(found.fit_seconds_, 3)},
+        "training": {
+            "stopped": history.stopped,
+            "kept_step": history.best_step,
+            "forecast_mse": history.forecast[-1],
+            "validation_mse": None if np.isnan(history.validation[-1]) else history.validation[-1],
+            "penalty": history.penalty[-1],
+            "active_edges": history.active_edges[-1],
+        },
+        "evaluation": None if evaluation is None else {"auroc": evaluation.auroc, "auprc": evaluation.auprc},
+        "versions": {
+            "grngc_fast": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "scikit-learn": sklearn.__version__,
+        },
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "threads": torch.get_num_threads(),
+            "cuda": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def write_simulation(out: OutputFolder, data: Dataset) -> None:
+    """data.csv, truth.csv (source, target, lag) and truth.npz ([effect, cause(, lag)])."""
+    names, truth = data.names, data.truth
+    assert truth is not None
+    with out.staged() as stage:
+        np.savetxt(stage / "data.csv", data.trajectories[0], delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+        edges = np.argwhere(truth.any(-1) if truth.ndim == 3 else truth)
+        lines = ["source,target", *(f"{names[cause]},{names[effect]}" for effect, cause in edges)]
+        (stage / "truth.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        np.savez_compressed(stage / "truth.npz", truth=truth)

@@ -1,0 +1,342 @@
+"""Figures of a causal graph: the score matrix, the lag profiles of the strongest edges, and a page with both.
+
+Figures are made without pyplot, so no display and no global state is touched; `fig.savefig("file.png")` writes them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+
+    from .graph import CausalGraph
+
+# Okabe and Ito's colours for every kind of colour vision, less the yellow that is lost on white.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+_TRUTH_COLOUR = "#0091AD"
+_MAX_CELLS = 500
+_MAX_LABEL = 18
+
+
+def plot_scores(
+    graph: CausalGraph,
+    *,
+    ax: Axes | None = None,
+    truth: NDArray[Any] | None = None,
+    max_labels: int = 40,
+    diagonal: bool = True,
+) -> Figure:
+    """Heat map of the scores, effects down the rows and causes along the columns.
+
+    Parameters
+    ----------
+    graph : the graph to draw.
+    ax : axes to draw into; default a new figure.
+    truth : optional (P, P) true edges `[effect, cause]`, non-zero where there is one; they are outlined.
+    max_labels : name the ticks up to this many series, number them beyond.
+    diagonal : whether to show each series' influence on itself. It never sets the colour range, which ends at the
+        largest off-diagonal score.
+
+    Beyond 500 series a pixel stands for a block of cells and shows its maximum, so that a lone edge stays visible.
+
+    Raises
+    ------
+    InputError : a truth of another shape.
+
+    Examples
+    --------
+    >>> plot_scores(graph, truth=truth).savefig("scores.png", dpi=200)  # doctest: +SKIP
+    """
+    truth_cells = None if truth is None else _as_truth(truth, graph.n_series)
+    n_series = graph.n_series
+    if ax is None:
+        side = 6.4 if n_series > max_labels else float(np.clip(0.2 * n_series + 1.8, 4.0, 8.0))
+        ax = _new_figure(side + 0.9, side).add_subplot()
+    scores = np.array(graph.scores, dtype=np.float64)
+    off_diagonal = scores[~np.eye(n_series, dtype=bool)]
+    largest = float(off_diagonal.max(initial=0.0))
+    top = largest or float(scores.max()) or 1.0
+    beyond = diagonal and bool(scores.max() > top)
+    if not diagonal:
+        np.fill_diagonal(scores, np.nan)
+    block = -(-n_series // _MAX_CELLS)
+    extent = (-0.5, -0.5 + block * -(-n_series // block), -0.5 + block * -(-n_series // block), -0.5)
+    image = ax.imshow(
+        _block_max(scores, block), cmap=_colour_map(), vmin=0.0, vmax=top, extent=extent, interpolation="nearest"
+    )
+    ax.set(xlim=(-0.5, n_series - 0.5), ylim=(n_series - 0.5, -0.5), xlabel="cause", ylabel="effect")
+    if truth_cells is not None:
+        if not diagonal:
+            np.fill_diagonal(truth_cells, False)
+        _outline(ax, truth_cells)
+    _label_ticks(ax, graph.names, max_labels)
+    label = "mean |gradient|" if block == 1 else f"mean |gradient|, largest of {block} x {block} cells"
+    figure = _figure_of(ax)
+    bar_axes = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
+    bar = figure.colorbar(image, cax=bar_axes, label=label, extend="max" if beyond else "neither")
+    bar.outline.set_linewidth(0.5)
+    return figure
+
+
+def plot_lags(graph: CausalGraph, *, ax: Axes | None = None, top_k: int = 10) -> Figure:
+    """Scores of the `top_k` strongest edges over the lags 1 to L, one line an edge, strongest first in the legend.
+
+    Parameters
+    ----------
+    graph : a graph with `lag_scores`.
+    ax : axes to draw into; default a new figure.
+    top_k : number of edges between different series.
+
+    Raises
+    ------
+    InputError : a graph without `lag_scores`, or a `top_k` below 1.
+    """
+    if graph.lag_scores is None:
+        raise InputError("the graph has no lag_scores, so there are no lags to draw; make it with lag_scores=(P, P, L)")
+    edges = graph.edges(top_k=top_k)
+    if ax is None:
+        ax = _new_figure(7.2, 4.0).add_subplot()
+    lags = np.arange(1, graph.n_lags + 1)
+    place = {name: number for number, name in enumerate(graph.names)}
+    profiles = [graph.lag_scores[place[edge.target], place[edge.source]] for edge in edges]
+    for number, (edge, profile) in enumerate(zip(edges, profiles, strict=True)):
+        turn, colour = divmod(number, len(_COLOURS))
+        ax.plot(
+            lags,
+            profile,
+            color=_COLOURS[colour],
+            linestyle=("-", "--", ":", "-.")[turn % 4],
+            marker="osD^"[turn % 4],
+            markersize=4,
+            linewidth=1.5,
+            label=_legend_label(f"{_short(edge.source)} -> {_short(edge.target)}"),
+        )
+    ax.set(xlabel="lag (steps back)", ylabel="mean |gradient|", xlim=(0.5, graph.n_lags + 0.5))
+    _number_ticks(ax.xaxis)
+    _tidy(ax)
+    if edges:
+        ax.set_ylim(0, 1.08 * max(float(profile.max()) for profile in profiles) or 1.0)
+        legend = ax.legend(
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+            borderaxespad=0.0,
+            frameon=False,
+            fontsize="small",
+            title="strongest edges",
+            title_fontsize="small",
+            alignment="left",
+            ncols=1 + (len(edges) - 1) // 14,
+        )
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+    else:
+        ax.text(0.5, 0.5, "no edges", transform=ax.transAxes, ha="center", va="center", color="0.4")
+    return _figure_of(ax)
+
+
+def plot_graph_summary(graph: CausalGraph, truth: NDArray[Any] | None = None, history: Any = None) -> Figure:
+    """One page: the score matrix, the lag profiles if there is more than one lag, the losses if a history is given.
+
+    Parameters
+    ----------
+    graph : the graph to draw.
+    truth : optional (P, P) true edges `[effect, cause]`, outlined in the score matrix.
+    history : optional object with equally long sequences `step`, `forecast`, `penalty` and `validation`; NaN where a
+        value was not measured.
+
+    Raises
+    ------
+    InputError : a truth of another shape, or a history without one of its sequences.
+    """
+    curves = None if history is None else _curves(history)
+    panels = (graph.n_lags > 1) + (curves is not None)
+    if not panels:
+        return plot_scores(graph, truth=truth)
+    figure = _new_figure(13.0, 6.2)
+    grid = figure.add_gridspec(panels, 2, width_ratios=(1.15, 1.0))
+    plot_scores(graph, ax=figure.add_subplot(grid[:, 0]), truth=truth)
+    if graph.n_lags > 1:
+        plot_lags(graph, ax=figure.add_subplot(grid[0, 1]))
+    if curves is not None:
+        _plot_curves(figure.add_subplot(grid[-1, 1]), *curves)
+    return figure
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError('plots need matplotlib: pip install "grngc-fast[plot]"') from error
+    return Figure(figsize=(width, height), dpi=150, layout="constrained")
+
+
+def _figure_of(ax: Axes) -> Figure:
+    figure: Any = ax.figure
+    while figure.figure is not figure:
+        figure = figure.figure
+    root: Figure = figure
+    return root
+
+
+def _number_ticks(axis: Axis) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
+
+
+def _colour_map() -> Colormap:
+    """Magma from white: nothing is white, more is darker, in print and for every kind of colour vision."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    colours = colormaps["magma_r"](np.linspace(0.06, 0.86, 256))
+    paleness = np.clip(1 - np.arange(256) / 56, 0, 1)[:, None]
+    colours[:, :3] = paleness + (1 - paleness) * colours[:, :3]
+    return ListedColormap(colours, name="magma_from_white").with_extremes(bad="0.85", over="black")
+
+
+def _as_truth(truth: Any, n_series: int) -> NDArray[np.bool_]:
+    cells = np.asarray(truth)
+    if cells.shape != (n_series, n_series):
+        raise InputError(
+            f"truth has shape {cells.shape}, the graph has {n_series} series; pass a ({n_series}, {n_series}) array"
+            " [effect, cause]"
+        )
+    return np.asarray(cells != 0)
+
+
+def _block_max(scores: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+    if block == 1:
+        return scores
+    size = block * -(-len(scores) // block)
+    padded = np.full((size, size), -np.inf)
+    padded[: len(scores), : len(scores)] = np.nan_to_num(scores, nan=-np.inf)
+    largest: NDArray[np.float64] = padded.reshape(size // block, block, size // block, block).max(axis=(1, 3))
+    return largest
+
+
+def _outline(ax: Axes, cells: NDArray[np.bool_]) -> None:
+    """Draw the borders between true and other cells, so that neighbouring edges share one outline.
+
+    Where cells are a few pixels wide the outline keeps off by a cell or more and leaves their colour to be seen.
+    """
+    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
+    from scipy.ndimage import maximum_filter
+
+    distance = round(len(cells) / 240)
+    padded = np.pad(maximum_filter(cells, size=2 * distance + 1), 1)
+    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    flat = np.stack([column - 0.5, row - 0.5, column + 0.5, row - 0.5], axis=1)
+    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = np.stack([column - 0.5, row - 0.5, column - 0.5, row + 0.5], axis=1)
+    segments = list(np.concatenate([flat, upright]).reshape(-1, 2, 2))
+    width = float(np.clip(70 / len(cells), 0.6, 1.6))
+    ax.add_collection(
+        LineCollection(segments, colors=_TRUTH_COLOUR, linewidths=width, capstyle="projecting"), autolim=False
+    )
+    square = Line2D(
+        [],
+        [],
+        linestyle="",
+        marker="s",
+        markersize=7,
+        markerfacecolor="none",
+        markeredgecolor=_TRUTH_COLOUR,
+        markeredgewidth=1.4,
+        label="true edge",
+    )
+    ax.legend(
+        handles=[square],
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.2,
+        frameon=False,
+        fontsize="small",
+        handletextpad=0.2,
+    )
+
+
+def _label_ticks(ax: Axes, names: tuple[str, ...], max_labels: int) -> None:
+    if len(names) > max_labels:
+        _number_ticks(ax.xaxis)
+        _number_ticks(ax.yaxis)
+        return
+    labels = [_short(name) for name in names]
+    crowded = max(map(len, labels)) * len(labels) > 50
+    size = float(np.clip(260 / len(names), 6, 9))
+    ax.set_xticks(range(len(names)), labels, rotation=90 if crowded else 0, parse_math=False)
+    ax.set_yticks(range(len(names)), labels, parse_math=False)
+    ax.tick_params(labelsize=size, length=2)
+
+
+def _curves(history: Any) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    try:
+        step, forecast, penalty, validation = (
+            np.asarray(getattr(history, name), dtype=np.float64)
+            for name in ("step", "forecast", "penalty", "validation")
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"history cannot be drawn ({error}); pass an object with the number sequences step, forecast, penalty,"
+            " validation"
+        ) from error
+    curves = {"forecast loss": forecast, "held-out loss": validation, "penalty": penalty}
+    for name, values in curves.items():
+        if values.shape != step.shape:
+            raise InputError(f"history has {step.size} steps and {values.size} values of {name}; give one value a step")
+    return step, curves
+
+
+def _plot_curves(ax: Axes, step: NDArray[np.float64], curves: dict[str, NDArray[np.float64]]) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    shown = {name: np.isfinite(values) for name, values in curves.items()}
+    for (name, values), colour in zip(curves.items(), (_COLOURS[0], _COLOURS[1], _COLOURS[2]), strict=True):
+        keep = shown[name]
+        if keep.any():
+            few = keep.sum() <= 40
+            ax.plot(
+                step[keep],
+                values[keep],
+                color=colour,
+                linewidth=1.5,
+                marker="o" if few else None,
+                markersize=3,
+                label=name,
+            )
+    measured = [values[shown[name]] for name, values in curves.items() if shown[name].any()]
+    if measured and min(v.min() for v in measured) > 0:
+        narrow = max(v.max() for v in measured) < 1000 * min(v.min() for v in measured)
+        ax.set_yscale("log")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set(xlabel="step", ylabel="loss")
+    _tidy(ax)
+    if measured:
+        ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, frameon=False, fontsize="small")
+
+
+def _tidy(ax: Axes) -> None:
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.grid(axis="y", color="0.9", linewidth=0.6)
+    ax.set_axisbelow(True)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _MAX_LABEL else f"{name[: _MAX_LABEL - 1]}…"
+
+
+def _legend_label(label: str) -> str:
+    # matplotlib leaves labels out of the legend that begin with an underscore.
+    return f" {label}" if label.startswith("_") else label

@@ -1,0 +1,34 @@
+"""What happened during a fit: the parts of the loss at each evaluation, and why it stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class History:
+    """Loss parts, one entry per evaluation.
+
+    Attributes
+    ----------
+    step : optimiser steps taken.
+    forecast : mean squared error of the training batches since the last entry, in standardised units.
+    penalty : mean over targets of the summed absolute gradient, same batches; the loss adds lam times this.
+    loss : forecast + lam * penalty.
+    validation : mean squared error on the held-out windows; NaN without any.
+    active_edges : cause-effect pairs, self-influence included, above a tenth of the strongest's mean absolute gradient.
+    best_step : the step whose parameters were kept.
+    stopped : "max_steps", "early" (validation error stopped falling), "diverged" or "interrupted".
+    """
+
+    step: list[int] = field(default_factory=list)
+    forecast: list[float] = field(default_factory=list)
+    penalty: list[float] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    active_edges: list[int] = field(default_factory=list)
+    best_step: int = 0
+    stopped: str = "max_steps"
+
+    def __len__(self) -> int:
+        return len(self.step)

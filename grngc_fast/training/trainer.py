@@ -1,0 +1,187 @@
+"""Minibatch Adam on forecast error plus penalty: cosine decay, validation, early stopping, a guard against divergence."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ..errors import FitDivergedWarning
+from ..penalty import gradient_l1
+from ..scores import mean_gradients
+from .history import History
+from .sampling import PenaltySample, choose_sample
+from .windows import Windows
+
+# A pair counts as active above this share of the strongest one's mean absolute gradient.
+ACTIVE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train.
+
+    Attributes
+    ----------
+    lam : penalty strength per target, loss = MSE + (lam / P) * sum_ij mean_n |J_ij|.
+    max_steps, batch_size, learning_rate : of Adam with cosine decay to zero.
+    validation_fraction : share of the windows held out, last in time.
+    patience : evaluations without a better validation error before stopping; None never stops early.
+    evaluate_every : steps between evaluations; None for a fiftieth of `max_steps`.
+    penalty_windows, penalty_targets : how many of each a step penalises; None chooses by cost.
+    """
+
+    lam: float
+    max_steps: int
+    batch_size: int
+    learning_rate: float
+    validation_fraction: float = 0.1
+    patience: int | None = None
+    evaluate_every: int | None = None
+    penalty_windows: int | None = None
+    penalty_targets: int | None = None
+
+
+def train(
+    model: nn.Module, windows: Windows, options: TrainingOptions, generator: torch.Generator, verbose: int = 0
+) -> History:
+    """Train the model in place and leave it in eval mode with the parameters kept.
+
+    Parameters
+    ----------
+    model : (N, L, P) -> (N, P)
+    windows : standardised windows.
+    generator : CPU generator of batches and samples; the run depends on no other.
+    verbose : 1 shows a progress bar.
+
+    Raises
+    ------
+    FloatingPointError : the loss is not finite from the first step on. Later a `FitDivergedWarning` is given, and the last
+        good parameters are kept.
+    """
+    training, validation = windows.split(options.validation_fraction)
+    every = options.evaluate_every or max(1, options.max_steps // 50)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.max_steps)
+    batches = _Batches(len(training), options.batch_size, generator)
+    sample = _sample(model, training, batches, options)
+
+    history, best, good = History(), math.inf, _state(model)
+    kept, waited = good, 0
+    forecast_sum = penalty_sum = torch.zeros((), device=windows.steps.device)
+    since = 0
+    model.train()
+    with tqdm(total=options.max_steps, disable=verbose < 1, unit="step", dynamic_ncols=True) as bar:
+        for step in range(1, options.max_steps + 1):
+            index = batches.next().to(windows.steps.device)
+            x, y = training.inputs(index), training.targets(index)
+            forecast = F.mse_loss(model(x), y)
+            penalty = forecast.new_zeros(())
+            if options.lam > 0:
+                targets = sample.targets(y.shape[1], generator, y.device)
+                n_targets = y.shape[1] if targets is None else len(targets)
+                penalty = gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
+            loss = forecast + options.lam * penalty
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            forecast_sum, penalty_sum, since = forecast_sum + forecast.detach(), penalty_sum + penalty.detach(), since + 1
+            if step % every and step != options.max_steps:
+                continue
+
+            mean_forecast, mean_penalty = float(forecast_sum) / since, float(penalty_sum) / since
+            forecast_sum, penalty_sum, since = torch.zeros_like(forecast_sum), torch.zeros_like(penalty_sum), 0
+            error = _validation_error(model, validation)
+            if not math.isfinite(mean_forecast + mean_penalty) or math.isinf(error) or not _finite(model):
+                if not history.step:
+                    raise FloatingPointError(
+                        f"the loss was not finite within the first {step} steps; lower learning_rate"
+                        f" (now {options.learning_rate:g}) or lam (now {options.lam:g})"
+                    )
+                history.stopped = "diverged"
+                kept = good if validation is None else kept
+                warnings.warn(
+                    f"training diverged at step {step}; the parameters of step {history.best_step} were kept."
+                    f" Lower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})",
+                    FitDivergedWarning,
+                    stacklevel=3,
+                )
+                break
+            edges = _active_edges(model, x)
+            history.step.append(step)
+            history.forecast.append(mean_forecast)
+            history.penalty.append(mean_penalty)
+            history.loss.append(mean_forecast + options.lam * mean_penalty)
+            history.validation.append(error)
+            history.active_edges.append(edges)
+            bar.update(step - bar.n)
+            bar.set_postfix(loss=f"{history.loss[-1]:.4f}", penalty=f"{mean_penalty:.3f}", edges=edges, refresh=False)
+            good = _state(model)
+            if validation is None or options.patience is None or error < best:
+                best, kept, waited, history.best_step = error, good, 0, step
+            else:
+                waited += 1
+                if waited >= options.patience:
+                    history.stopped = "early"
+                    break
+            model.train()
+    model.load_state_dict(kept)
+    model.eval()
+    return history
+
+
+class _Batches:
+    """Shuffled passes over the windows; a batch holds no window twice."""
+
+    def __init__(self, n_windows: int, size: int, generator: torch.Generator) -> None:
+        self.n_windows, self.size, self.generator = n_windows, min(size, n_windows), generator
+        self.order, self.used = torch.empty(0, dtype=torch.long), 0
+
+    def next(self) -> Tensor:
+        if self.used + self.size > len(self.order):
+            self.order, self.used = torch.randperm(self.n_windows, generator=self.generator), 0
+        self.used += self.size
+        return self.order[self.used - self.size : self.used]
+
+
+def _sample(model: nn.Module, windows: Windows, batches: _Batches, options: TrainingOptions) -> PenaltySample:
+    chosen = choose_sample(model, windows.inputs(slice(0, batches.size)))
+    n_series = windows.steps.shape[1]
+    return PenaltySample(
+        min(batches.size, options.penalty_windows or chosen.n_windows),
+        min(n_series, options.penalty_targets or chosen.n_targets),
+    )
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+def _finite(model: nn.Module) -> bool:
+    return all(bool(p.isfinite().all()) for p in model.parameters())
+
+
+def _validation_error(model: nn.Module, windows: Windows | None) -> float:
+    if windows is None:
+        return math.nan
+    model.eval()
+    with torch.no_grad():
+        parts = [
+            F.mse_loss(model(windows.inputs(i)), windows.targets(i), reduction="sum")
+            for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
+        ]
+    error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
+    return error if math.isfinite(error) else math.inf
+
+
+def _active_edges(model: nn.Module, x: Tensor) -> int:
+    """Pairs above `ACTIVE_SHARE` of the strongest, from eight windows."""
+    model.eval()
+    summary = mean_gradients(model, x[:8]).summary
+    return int((summary > ACTIVE_SHARE * summary.max()).sum())

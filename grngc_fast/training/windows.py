@@ -1,0 +1,87 @@
+"""Windows of L steps and the step after them, cut from trajectories without crossing from one into the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..series import Array
+
+# From this many trajectories on, whole ones are held out: the tail of a short one is no fair sample of it.
+HOLD_OUT_WHOLE_FROM = 5
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows as starting rows of one long table, so that no step is stored twice.
+
+    Attributes
+    ----------
+    steps : (T, P), the trajectories end to end.
+    starts : (N,) first row of each window.
+    trajectory : (N,) number of the trajectory it lies in.
+    n_lags : L.
+    """
+
+    steps: Tensor
+    starts: Tensor
+    trajectory: Tensor
+    n_lags: int
+
+    @classmethod
+    def from_trajectories(
+        cls, trajectories: Sequence[Array], n_lags: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+    ) -> Windows:
+        """Cut every trajectory (T_r, P) into its T_r - L windows.
+
+        Raises
+        ------
+        InputError : a trajectory with too few steps for one window.
+        """
+        lengths = [len(t) for t in trajectories]
+        for number, length in enumerate(lengths):
+            if length <= n_lags:
+                where = f"trajectory {number}" if len(lengths) > 1 else "X"
+                raise InputError(
+                    f"{where} has {length} time steps (n_samples={length}), but lags={n_lags} needs at least {n_lags + 1};"
+                    " use fewer lags or longer series"
+                )
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        starts = [torch.arange(int(o), int(o) + n - n_lags) for o, n in zip(offsets, lengths, strict=False)]
+        numbers = [torch.full((len(s),), i) for i, s in enumerate(starts)]
+        steps = torch.as_tensor(np.concatenate(list(trajectories)), dtype=dtype)
+        return cls(steps.to(device), torch.cat(starts).to(device), torch.cat(numbers).to(device), n_lags)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def inputs(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """(n, L, P), oldest step first."""
+        lags = torch.arange(self.n_lags, device=self.steps.device)
+        return self.steps[self.starts[index, None] + lags]
+
+    def targets(self, index: Tensor | slice = slice(None)) -> Tensor:
+        """(n, P), the step after the window."""
+        return self.steps[self.starts[index] + self.n_lags]
+
+    def split(self, fraction: float) -> tuple[Windows, Windows | None]:
+        """Training and validation windows in time order: the last trajectories, or the tail of each where there are few."""
+        n_trajectories = int(self.trajectory[-1]) + 1
+        if n_trajectories >= HOLD_OUT_WHOLE_FROM:
+            held_out = self.trajectory >= n_trajectories - max(1, round(fraction * n_trajectories))
+        else:
+            counts = torch.bincount(self.trajectory, minlength=n_trajectories)
+            ends = counts.cumsum(0)
+            keep = ends - (fraction * counts).round().long()
+            held_out = torch.arange(len(self), device=keep.device) >= keep[self.trajectory]
+        if fraction <= 0 or not held_out.any() or held_out.all():
+            return self, None
+        return self._where(~held_out), self._where(held_out)
+
+    def _where(self, chosen: Tensor) -> Windows:
+        return replace(self, starts=self.starts[chosen], trajectory=self.trajectory[chosen])
