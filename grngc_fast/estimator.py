@@ -40,13 +40,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
-    hidden : width of the hidden layer, several for a deep network, None for 128 up to 512 series and a quarter of them above.
+    hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of P above 512 series.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
     skip : add a linear path from input to output.
     max_steps, batch_size, learning_rate : of Adam with cosine decay.
-    validation_fraction : share of the windows, last in time, held out to report and stop by; 0 trains on all.
-    patience : stop after this many of fifty evaluations without a better validation error, and keep the best; None trains to
-        the end.
+    early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
+        or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
+        parameters. Off, all windows are trained on, which short series need.
+    validation_fraction, patience : see `early_stopping`.
     penalty_windows, penalty_targets : how many windows and targets a step penalises; None takes all while that is cheap,
         else a random sample that costs about as much as the forecast.
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
@@ -86,8 +87,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         max_steps: int = 1000,
         batch_size: int = 64,
         learning_rate: float = 2e-3,
+        early_stopping: bool = False,
         validation_fraction: float = 0.1,
-        patience: int | None = None,
+        patience: int = 10,
         penalty_windows: int | None = None,
         penalty_targets: int | None = None,
         device: str = "auto",
@@ -103,6 +105,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.max_steps = max_steps
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.penalty_windows = penalty_windows
@@ -216,7 +219,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def _hidden(self, n_series: int) -> tuple[int, ...]:
         if self.hidden is None:
             return (max(128, n_series // 4),)
-        return (int(self.hidden),) if isinstance(self.hidden, numbers.Integral) else tuple(int(h) for h in self.hidden)
+        return tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
 
     def _training_options(self) -> TrainingOptions:
         return TrainingOptions(
@@ -224,8 +227,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             max_steps=self.max_steps,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
-            validation_fraction=self.validation_fraction,
-            patience=self.patience,
+            validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
+            patience=self.patience if self.early_stopping else None,
             penalty_windows=self.penalty_windows,
             penalty_targets=self.penalty_targets,
         )
@@ -249,7 +252,9 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise InputError(f"device={name!r} cannot be used here; use 'auto', 'cpu' or a CUDA device that exists") from error
+        raise InputError(
+            f"device={name!r} cannot be used here; use 'auto', 'cpu' or a CUDA device that exists"
+        ) from error
     return device
 
 
@@ -259,16 +264,16 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))}")
     if est.activation not in ACTIVATIONS:
         raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
-    for name in ("lags", "max_steps", "batch_size"):
+    for name in ("lags", "max_steps", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    for name in ("patience", "penalty_windows", "penalty_targets"):
+    for name in ("penalty_windows", "penalty_targets"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "a number of at least 0")
     _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
-    _need(est, "validation_fraction", numbers.Real, lambda v: 0 <= v < 1, "a share from 0 up to, not including, 1")
+    _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
     widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
-    if est.hidden is not None and not (widths and all(isinstance(h, numbers.Integral) and h >= 1 for h in widths)):
+    if est.hidden is not None and not (widths and all(isinstance(h, numbers.Integral) and int(h) >= 1 for h in widths)):
         raise InputError(f"hidden={est.hidden!r}; expected a whole number of at least 1, a list of such, or None")
 
 

@@ -335,7 +335,7 @@ class CausalGraph:
         self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool, ordered: bool = False
     ) -> Indices:
         """Flat indices `effect * P + cause` of the selected edges."""
-        _check_selection(threshold, top_k, density)
+        check_selection(threshold, top_k, density)
         values = self.scores.ravel()
         if not diagonal:
             values = values.copy()
@@ -369,7 +369,8 @@ class CausalGraph:
         return source, target, lag, self.scores[effect, cause], sign
 
 
-def _check_selection(threshold: float | None, top_k: int | None, density: float | None) -> None:
+def check_selection(threshold: float | None = None, top_k: int | None = None, density: float | None = None) -> None:
+    """Raise `InputError` unless at most one is given and it makes sense."""
     options = {"threshold": threshold, "top_k": top_k, "density": density}
     given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:

@@ -73,7 +73,8 @@ def mean_gradients(model: nn.Module, x: Tensor, *, batch_size: int = 256, backen
         weight = len(batch) / len(x)
         absolute = part_absolute * weight if absolute is None else absolute.add_(part_absolute, alpha=weight)
         signed = part_signed * weight if signed is None else signed.add_(part_signed, alpha=weight)
-    assert absolute is not None and signed is not None
+    assert absolute is not None
+    assert signed is not None
     return CausalScores(absolute, signed)
 
 

@@ -63,7 +63,9 @@ def as_series_table(X: Any, names: Sequence[str] | None = None, *, constant_allo
         parts = _split(X)
         found = [_column_names(part) for part in parts]
         if any(f != found[0] for f in found[1:]):
-            raise InputError("the trajectories have different column names; give every trajectory the same series, in one order")
+            raise InputError(
+                "the trajectories have different column names; give every trajectory the same series, in one order"
+            )
         arrays = tuple(_as_float(part, number, len(parts), found[0]) for number, part in enumerate(parts))
         widths = sorted({a.shape[1] for a in arrays})
         if len(widths) > 1:

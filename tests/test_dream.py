@@ -1,4 +1,4 @@
-"""The DREAM readers: trajectories of 21 steps, gold networks as [effect, cause], the challenge's files and stripped ones."""
+"""The DREAM readers: trajectories of 21 steps, gold networks as [effect, cause], both layouts of the files."""
 
 from __future__ import annotations
 

@@ -136,7 +136,8 @@ def test_strided_and_transposed_operands():
     a, b = torch.randn(40, 9, dtype=torch.float64), torch.randn(50, 40, dtype=torch.float64)
     left, right = a.T[::2].requires_grad_(), b.T[:, ::3].requires_grad_()
     found, truth = (
-        [*torch.autograd.grad(matmul_l1(left, right, backend=backend), (left, right))] for backend in ("tiled", "reference")
+        [*torch.autograd.grad(matmul_l1(left, right, backend=backend), (left, right))]
+        for backend in ("tiled", "reference")
     )
     for f, t in zip(found, truth, strict=True):
         torch.testing.assert_close(f, t)

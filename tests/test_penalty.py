@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 import torch
@@ -117,7 +118,7 @@ def test_any_module_with_an_extra_output_dimension():
 
 def test_penalty_is_the_same_for_every_association():
     sizes, n = (6, 3, 11, 4, 9), 5
-    weights = tuple(torch.randn(o, i, dtype=torch.float64) for o, i in zip(sizes, sizes[1:], strict=False))
+    weights = tuple(torch.randn(o, i, dtype=torch.float64) for o, i in itertools.pairwise(sizes))
     scales = tuple(torch.randn(n, h, dtype=torch.float64) for h in sizes[1:-1])
     truth = weights[0].expand(n, -1, -1)
     for scale, weight in zip(scales, weights[1:], strict=True):

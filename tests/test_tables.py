@@ -184,6 +184,8 @@ def test_parquet_without_pandas_names_the_extra(tmp_path: Path, monkeypatch: pyt
         ("1,2\n3\n", r"line 2: expected 2 cells, as many as the first row has, but found 1"),
         ("time,a,b\n0,1,2\n1,3\n", r"line 3: expected 3 cells, as many as the header has, but found 2"),
         ("a,b,a\n1,2,3\n4,5,6\n", r"duplicate series names: 'a'"),
+        ("a,b,\n1,2,\n3,4,\n", r"line 1: column 3 has no name"),
+        ('a,b\n1,2\n3,"' + 200_000 * "x" + '"\n', r"line 3: series 'b' has the text '.x+[.]{3}' where a number"),
         (",a,b\n0,1,2\n1,3,4\n", r"line 1: column 1 has no name.*index=False"),
         ("gene,s1,s2\nA,1,2\nB,3,4\n", r"column 'gene' holds labels such as 'A'.*transpose=True"),
         ("a,b\nr1,1,2\nr2,3,4\n", r"column 1 holds labels such as 'r1'.*drop it"),
@@ -251,6 +253,9 @@ def test_options_that_do_not_fit_the_file_are_refused(tmp_path: Path) -> None:
         read_table(bare, trajectory_length=2)
     with pytest.raises(InputError, match=r"trajectory_length is 0"):
         read_table(bare, trajectory_length=0)
+    for delimiter in ("", "::", '"'):
+        with pytest.raises(InputError, match=r"expected one character"):
+            read_table(bare, delimiter=delimiter)
     with pytest.raises(InputError, match=r"both given"):
         read_table(bare, trajectory_length=3, trajectory_column="run")
     with pytest.raises(InputError, match=r"with transpose=True use trajectory_length"):

@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import CausalGraph
+from ..graph import CausalGraph, check_selection
 from ..series import SeriesTable
 from .results import FIT_FILES, SIMULATION_FILES, OutputFolder, run_record, write_fit, write_simulation
 
@@ -43,7 +43,10 @@ def fit(args: argparse.Namespace) -> None:
     )
     truth = None if args.truth is None else read_truth(args.truth, table.names)
     count = len(table.trajectories)
-    print(f"{args.file}: {table.n_series} series, {table.n_steps} steps" + (f", {count} trajectories" if count > 1 else ""))
+    print(
+        f"{args.file}: {table.n_series} series, {table.n_steps} steps"
+        + (f", {count} trajectories" if count > 1 else "")
+    )
     source = {
         "file": str(args.file),
         "sha256": hashlib.sha256(args.file.read_bytes()).hexdigest(),
@@ -62,7 +65,7 @@ def evaluate(args: argparse.Namespace) -> None:
     scores = graph.scores
     if truth.ndim == 3:
         if graph.lag_scores is None:
-            truth = truth.any(-1)
+            truth = np.asarray(truth.any(-1))
         else:
             scores = graph.lag_scores
     _print_evaluation(evaluate_scores(scores, truth, diagonal=args.diagonal), args.diagonal)
@@ -84,7 +87,11 @@ def simulate(args: argparse.Namespace) -> None:
 
 
 def _fit_and_write(
-    args: argparse.Namespace, out: OutputFolder, table: SeriesTable, truth: np.ndarray[Any, Any] | None, source: dict[str, Any]
+    args: argparse.Namespace,
+    out: OutputFolder,
+    table: SeriesTable,
+    truth: np.ndarray[Any, Any] | None,
+    source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
     seed = secrets.randbelow(2**31) if args.seed is None else args.seed
@@ -94,7 +101,7 @@ def _fit_and_write(
     found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
     evaluation = None
     if truth is not None:
-        truth = truth.any(-1) if truth.ndim == 3 else truth
+        truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
         evaluation = evaluate_scores(found.scores_, truth)
     record = run_record(found, seed, source, selection, evaluation)
     write_fit(out, found, selection, record, truth)
@@ -108,13 +115,14 @@ def _fit_and_write(
     print(f"wrote {out.path}: {', '.join(FIT_FILES)}")
 
 
-def _selection(args: argparse.Namespace, n_series: int) -> dict[str, float]:
+def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:
     chosen = {k: getattr(args, k) for k in ("top_k", "threshold", "density") if getattr(args, k) is not None}
+    check_selection(**chosen)
     return chosen or {"top_k": min(MAX_EDGES, n_series * (n_series - 1))}
 
 
 def _print_evaluation(result: Evaluation, diagonal: bool) -> None:
     protocol = "diagonal counted" if diagonal else "strict protocol: self-influence not counted"
-    print(f"AUROC {result.auroc:.4f}  AUPRC {result.auprc:.4f}  ({result.n_edges} true edges of {result.n_pairs}; {protocol})")
-
-
+    print(
+        f"AUROC {result.auroc:.4f}  AUPRC {result.auprc:.4f}  ({result.n_edges} true edges of {result.n_pairs}; {protocol})"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..estimator import MODELS, GRNGC
+from ..estimator import GRNGC, MODELS
 from ..jacobian import ACTIVATIONS
 from . import commands
 
@@ -43,7 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate = sub.add_parser("evaluate", help="AUROC and AUPRC of a result against known edges")
     evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
     evaluate.add_argument("truth", type=Path, help="edge list (source, target[, 0/1]) or [effect, cause] matrix")
-    evaluate.add_argument("--diagonal", action="store_true", help="count self-influence too; off in the strict protocol")
+    evaluate.add_argument(
+        "--diagonal", action="store_true", help="count self-influence too; off in the strict protocol"
+    )
     evaluate.set_defaults(run=commands.evaluate)
 
     simulate = sub.add_parser("simulate", help="write a simulated table and its true edges")
@@ -81,7 +83,8 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)
-    add("--validation-fraction", "share of the windows held out", type=float)
+    parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
+    add("--validation-fraction", "share of the windows held out for early stopping", type=float)
     add("--patience", "evaluations without progress before stopping", type=int)
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")

@@ -38,14 +38,17 @@ class OutputFolder:
             raise InputError(f"--out {path} is a file; name a folder")
         present = [name for name in files if (path / name).exists()]
         if present and not force:
-            raise InputError(f"{path} holds results already ({', '.join(present)}); name another folder or pass --force")
+            raise InputError(
+                f"{path} holds results already ({', '.join(present)}); name another folder or pass --force"
+            )
         above = next(p for p in (path, *path.absolute().parents) if p.exists())
         if not os.access(above, os.W_OK):
             raise InputError(f"--out {path}: no permission to write in {above}")
 
     @contextmanager
     def staged(self) -> Iterator[Path]:
-        """A folder beside the final one; its files move over only when the block ends well."""
+        """A folder inside the final one; its files move over only when the block ends well."""
+        new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".writing-", dir=self.path))
         try:
@@ -54,12 +57,14 @@ class OutputFolder:
                 os.replace(stage / name, self.path / name)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
+            if new and not any(self.path.iterdir()):
+                self.path.rmdir()
 
 
 def write_fit(
     out: OutputFolder,
     found: GRNGC,
-    selection: dict[str, float],
+    selection: dict[str, Any],
     record: dict[str, Any],
     truth: np.ndarray[Any, Any] | None,
 ) -> None:
@@ -72,7 +77,7 @@ def write_fit(
 
 
 def run_record(
-    found: GRNGC, seed: int, source: dict[str, Any], selection: dict[str, float], evaluation: Evaluation | None
+    found: GRNGC, seed: int, source: dict[str, Any], selection: dict[str, Any], evaluation: Evaluation | None
 ) -> dict[str, Any]:
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
@@ -113,7 +118,9 @@ def write_simulation(out: OutputFolder, data: Dataset) -> None:
     names, truth = data.names, data.truth
     assert truth is not None
     with out.staged() as stage:
-        np.savetxt(stage / "data.csv", data.trajectories[0], delimiter=",", header=",".join(names), comments="", fmt="%.9g")
+        np.savetxt(
+            stage / "data.csv", data.trajectories[0], delimiter=",", header=",".join(names), comments="", fmt="%.9g"
+        )
         edges = np.argwhere(truth.any(-1) if truth.ndim == 3 else truth)
         lines = ["source,target", *(f"{names[cause]},{names[effect]}" for effect, cause in edges)]
         (stage / "truth.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")

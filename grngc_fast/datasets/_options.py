@@ -1,4 +1,4 @@
-"""Checks of the simulators' options."""
+"""Checks of numeric options."""
 
 from __future__ import annotations
 

@@ -84,7 +84,12 @@ def split_cells(line: str, delimiter: str | None) -> list[str]:
         return [cell.strip() for cell in line.split(delimiter)]
     if delimiter is None:
         return [word.strip('"') for word in _QUOTED_OR_WORD.findall(line)]
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        # a cell beyond csv's limit is no number: leave it to the message that names its line
+        cells = line.split(delimiter)
+    return [cell.strip() for cell in cells]
 
 
 def find_delimiter(lines: Sequence[str]) -> str | None:
@@ -109,6 +114,18 @@ def is_text(cell: str) -> bool:
     return not is_number(cell) and cell.lower() not in MISSING
 
 
+def _shown(cell: str) -> str:
+    return repr(cell if len(cell) <= 40 else cell[:37] + "...")
+
+
+def _has_decimal_comma(cell: str) -> bool:
+    return "," in cell and is_number(cell.replace(",", ".", 1))
+
+
+def _is_label(cell: str) -> bool:
+    return is_text(cell) and not _has_decimal_comma(cell)
+
+
 def column_index(path: Path, names: Sequence[str] | None, column: str) -> int:
     """Where the trajectory column is; an `InputError` where it is not."""
     if names is None:
@@ -129,6 +146,8 @@ def time_columns(names: Sequence[str] | None, trajectory: int | None) -> set[int
 
 def parse_text(path: Path, delimiter: str | None, trajectory_column: str | None, transpose: bool) -> RawTable:
     """Read a delimited text table; see `read_table` for what is recognised."""
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
+        raise InputError(f"delimiter is {delimiter!r}; expected one character, or None to have it recognised")
     lines = read_lines(path)
     kept = [i for i, line in enumerate(lines) if line.strip()]
     first = lines[kept[0]]
@@ -150,13 +169,13 @@ def _series_in_columns(rows: _Rows, trajectory_column: str | None) -> RawTable:
     drop = time_columns(header, trajectory)
     skip = sorted(drop if trajectory is None else {*drop, trajectory})
     width = len(rows.cells(start)) if header is None else len(header)
-    cut, values = _numbers(rows, start, width, skip, header)
     for column, name in enumerate(header or ()):
         if not name:
             raise InputError(
                 f"{rows.path}, line {rows.numbers[0]}: column {column + 1} has no name; name it, or drop"
                 " it if it is a row index (pandas: to_csv(..., index=False))"
             )
+    cut, values = _numbers(rows, start, width, skip, header)
     labels = None if trajectory is None else [cells[skip.index(trajectory)] for cells in cut]
     for row, label in enumerate(labels or ()):
         if not label:
@@ -254,11 +273,11 @@ def _explain(
 ) -> NoReturn:
     """Find the first cell or row that numbers cannot be made of, and raise it."""
     table = [rows.cells(i) for i in range(start, len(rows.lines))]
-    if not transposed and 0 not in skip and 2 * sum(is_text(cells[0]) for cells in table) > len(table):
+    if not transposed and 0 not in skip and 2 * sum(_is_label(cells[0]) for cells in table) > len(table):
         column = repr(names[0]) if names and names[0] and len(table[0]) == width else "1"
-        label = next(cells[0] for cells in table if is_text(cells[0]))
+        label = next(cells[0] for cells in table if _is_label(cells[0]))
         raise InputError(
-            f"{rows.path}: column {column} holds labels such as {label!r}, not numbers; drop it, or pass"
+            f"{rows.path}: column {column} holds labels such as {_shown(label)}, not numbers; drop it, or pass"
             " transpose=True if each row is a series, or trajectory_column if it tells trajectories apart"
         )
     for row, cells in enumerate(table):
@@ -273,18 +292,16 @@ def _explain(
             finite = is_number(cell) and np.isfinite(float(cell))
             if position in skip or finite:
                 continue
-            if transposed:
-                series = repr(cells[0])
-            else:
-                series = repr(names[position]) if names is not None else f"column {position + 1}"
+            owner = cells[0] if transposed else names[position] if names is not None else None
+            series = f"column {position + 1}" if owner is None else repr(owner)
             if cell.lower() in MISSING:
                 raise InputError(
                     f"{rows.path}, line {line}: series {series} has no value ({cell!r}); fill the gap or drop the row"
                 )
-            hint = "; write decimals with a point" if is_number(cell.replace(",", ".", 1)) and "," in cell else ""
+            hint = "; write decimals with a point" if _has_decimal_comma(cell) else ""
             kind = "the infinite value" if is_number(cell) else "the text"
             raise InputError(
-                f"{rows.path}, line {line}: series {series} has {kind} {cell!r} where a number is needed{hint};"
+                f"{rows.path}, line {line}: series {series} has {kind} {_shown(cell)} where a number is needed{hint};"
                 " correct the cell or drop the row"
             )
     raise InputError(f"{rows.path} could not be read as a table of numbers; check the delimiter and the quotes")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..series import SeriesTable, as_series_table
+from ._options import whole
 from ._text import RawTable, column_index, is_text, parse_text, time_columns
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -217,8 +218,7 @@ def _trajectories(path: Path, raw: RawTable, length: int | None) -> list[NDArray
         return [raw.values[which == k] for k in range(len(numbers))]
     blocks = raw.blocks
     if length is not None:
-        if not isinstance(length, int) or length < 1:
-            raise InputError(f"trajectory_length is {length!r}; expected a positive whole number of time steps")
+        whole("trajectory_length", length, 1)
         for block in blocks:
             if block % length:
                 raise InputError(

@@ -5,4 +5,13 @@ from .factors import Factors, Sandwich, lag_major
 from .general import jacobian_chunks
 from .protocol import HasFactors, has_factors
 
-__all__ = ["ACTIVATIONS", "Activation", "Factors", "HasFactors", "Sandwich", "has_factors", "jacobian_chunks", "lag_major"]
+__all__ = [
+    "ACTIVATIONS",
+    "Activation",
+    "Factors",
+    "HasFactors",
+    "Sandwich",
+    "has_factors",
+    "jacobian_chunks",
+    "lag_major",
+]

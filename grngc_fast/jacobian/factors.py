@@ -97,7 +97,9 @@ class Sandwich:
         cost, split = _chain_costs(sizes, n_windows)
         last = len(self.weights) - 1
         # The op computes three products where the inner ones cost one forward and two backward: the same count.
-        cut = min(range(last), key=lambda k: cost[0][k] + cost[k + 1][last] + n_windows * sizes[0] * sizes[k + 1] * sizes[-1])
+        cut = min(
+            range(last), key=lambda k: cost[0][k] + cost[k + 1][last] + n_windows * sizes[0] * sizes[k + 1] * sizes[-1]
+        )
         left, right, scale = self._multiply(0, cut, split), self._multiply(cut + 1, last, split), self.scales[cut]
         if left.dim() == right.dim() == 2:
             return Factors(left, right, n_windows, scale, self.bias)
@@ -123,7 +125,9 @@ def _chain_costs(sizes: list[int], n_windows: int) -> tuple[list[list[float]], l
     for length in range(1, count):
         for i in range(count - length):
             j = i + length
-            options = [cost[i][k] + cost[k + 1][j] + n_windows * sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)]
+            options = [
+                cost[i][k] + cost[k + 1][j] + n_windows * sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)
+            ]
             best = min(range(len(options)), key=options.__getitem__)
             cost[i][j], split[i][j] = options[best], i + best
     return cost, split

@@ -37,13 +37,17 @@ def jacobian_chunks(
     shape: list[tuple[int, ...]] = []
 
     def outputs(inputs: Tensor) -> Tensor:
-        result = model(inputs)
+        result: Tensor = model(inputs)
         shape.append(tuple(result.shape))
         return result.reshape(result.shape[0], -1) if result.dim() > 1 else result
 
     forecast, pull_back, *_ = torch.func.vjp(outputs, x)
     n_windows = x.shape[0]
-    if forecast.dim() != 2 or forecast.shape[0] != n_windows or (len(shape[0]) > 2 and shape[0][1:-1].count(1) != len(shape[0]) - 2):
+    if (
+        forecast.dim() != 2
+        or forecast.shape[0] != n_windows
+        or (len(shape[0]) > 2 and shape[0][1:-1].count(1) != len(shape[0]) - 2)
+    ):
         raise ValueError(f"the model returned shape {shape[0]} for {n_windows} windows; expected (N, P) or (N, 1, P)")
     n_outputs = forecast.shape[1]
     wanted = torch.arange(n_outputs, device=x.device) if targets is None else torch.as_tensor(targets, device=x.device)

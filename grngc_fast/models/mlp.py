@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -47,10 +48,12 @@ class MLP(nn.Module):
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
         if min((n_series, n_lags, *widths)) < 1 or not widths:
-            raise ValueError(f"n_series={n_series}, n_lags={n_lags} and hidden={hidden} must hold at least one, all positive")
+            raise ValueError(
+                f"n_series={n_series}, n_lags={n_lags} and hidden={hidden} must hold at least one, all positive"
+            )
         self.n_series, self.n_lags, self.activation = n_series, n_lags, activation
         sizes = (n_series * n_lags, *widths, n_series)
-        self.weights = nn.ParameterList(_initial(o, i, generator) for i, o in zip(sizes, sizes[1:], strict=False))
+        self.weights = nn.ParameterList(_initial(o, i, generator) for i, o in itertools.pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o)) for o in sizes[1:])
         self.skip = nn.Parameter(torch.zeros(n_series, sizes[0])) if skip else None
 
@@ -73,10 +76,8 @@ class MLP(nn.Module):
             slopes.append(slope(z))
             if k < count - 1:
                 h = value(z)
-        readout, skip = self.weights[count], self.skip
-        if targets is not None:
-            readout = readout[targets]
-            skip = None if skip is None else skip[targets]
+        readout, skip = (p if p is None or targets is None else p[targets] for p in (self.weights[count], self.skip))
+        assert readout is not None
         inner = tuple(self.weights[k] for k in reversed(range(count)))
         return Sandwich((readout, *inner), tuple(reversed(slopes)), skip).associate()
 

@@ -39,7 +39,7 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
         with torch.no_grad():
             width = model.jacobian_factors(batch[:1]).right.shape[-2]
     else:
-        width = max(n_series, forecast // (6 * n_windows * n_series * n_lags))
+        width = max(n_series, int(forecast) // (6 * n_windows * n_series * n_lags))
     rows = int(max(forecast, CHEAP_FLOPS) / (6.0 * n_series * n_lags * width))
     if rows >= n_series:
         return PenaltySample(min(n_windows, rows // n_series), n_series)

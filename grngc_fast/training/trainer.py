@@ -88,10 +88,14 @@ def train(
                 penalty = gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
             loss = forecast + options.lam * penalty
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             schedule.step()
-            forecast_sum, penalty_sum, since = forecast_sum + forecast.detach(), penalty_sum + penalty.detach(), since + 1
+            forecast_sum, penalty_sum, since = (
+                forecast_sum + forecast.detach(),
+                penalty_sum + penalty.detach(),
+                since + 1,
+            )
             if step % every and step != options.max_steps:
                 continue
 

@@ -35,7 +35,11 @@ class Windows:
 
     @classmethod
     def from_trajectories(
-        cls, trajectories: Sequence[Array], n_lags: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+        cls,
+        trajectories: Sequence[Array],
+        n_lags: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
     ) -> Windows:
         """Cut every trajectory (T_r, P) into its T_r - L windows.
 

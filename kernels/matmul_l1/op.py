@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import torch
@@ -112,7 +113,8 @@ def matmul_abs_mean(
             return (absolute, mean) if signed else absolute
         dtype = a.dtype
         a3, b3, scale, bias = (None if x is None else _compute(x) for x in (a, b, scale, bias))
-        assert a3 is not None and b3 is not None
+        assert a3 is not None
+        assert b3 is not None
         a3, b3 = a3.reshape(-1, *a3.shape[-2:]), b3.reshape(-1, *b3.shape[-2:])
         result = tiled.abs_mean(a3, b3, scale, bias).to(dtype)
         return (result, tiled.signed_mean(a3, b3, scale, bias).to(dtype)) if signed else result
@@ -131,8 +133,7 @@ class _MatmulL1(torch.autograd.Function):
         wanted = [x for x, n in zip(operands, ctx.needs_input_grad, strict=False) if n and x is not None]
         # The gradient of a shared operand mixes batch elements, whose weights are known only in the backward pass.
         ctx.fused = unit_weights or all(x.shape[0] == n_batch for x in wanted)
-        compute = [None if x is None else _compute(x) for x in operands]
-        values, grads = tiled.l1(*cast(Any, compute), needs if ctx.fused else tiled.Needs())
+        values, grads = tiled.l1(*_four(operands), needs if ctx.fused else tiled.Needs())
         ctx.dtype = a.dtype
         if ctx.fused:
             ctx.save_for_backward(grads.a, grads.b, grads.scale, grads.bias)
@@ -142,17 +143,24 @@ class _MatmulL1(torch.autograd.Function):
         return values.to(a.dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         if ctx.fused:
             found = [
-                None if g is None else g * (grad[0] if g.shape[0] == 1 else grad.view(-1, 1, 1)) for g in ctx.saved_tensors
+                None if g is None else g * (grad[0] if g.shape[0] == 1 else grad.view(-1, 1, 1))
+                for g in ctx.saved_tensors
             ]
         else:
-            operands = [None if x is None else _compute(x) for x in ctx.saved_tensors]
-            _, grads = tiled.l1(*cast(Any, operands), ctx.needs, weights=_compute(grad))
+            _, grads = tiled.l1(*_four(ctx.saved_tensors), ctx.needs, _compute(grad))
             found = [grads.a, grads.b, grads.scale, grads.bias]
         return *(None if g is None else g.to(ctx.dtype) for g in found), None
+
+
+def _four(operands: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Operands in the dtype they are computed in."""
+    a, b, scale, bias = (None if x is None else _compute(x) for x in operands)
+    assert a is not None and b is not None
+    return a, b, scale, bias
 
 
 def _compute(x: Tensor) -> Tensor:
@@ -185,7 +193,9 @@ def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, back
     fits = fits and (scale is None or scale.shape[-1] == a.shape[-1])
     fits = fits and (bias is None or bias.shape[-2:] == (a.shape[-2], b.shape[-1]))
     if not fits:
-        raise ValueError(f"shapes do not fit: a (..., M, K), b (..., K, Q), scale (..., N, K), bias (..., M, Q); got {shapes}")
+        raise ValueError(
+            f"shapes do not fit: a (..., M, K), b (..., K, Q), scale (..., N, K), bias (..., M, Q); got {shapes}"
+        )
     try:
         torch.broadcast_shapes(*(x.shape[:-2] for x in given.values()))
     except RuntimeError as error:

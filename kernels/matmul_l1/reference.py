@@ -7,7 +7,6 @@ Tests hold every other path against this one in float64.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 

@@ -80,7 +80,9 @@ def l1(
         if b.shape[0] == 1:
             return _windows(a, b[0], None, None if bias is None else bias[0], needs, weights)
         if a.shape[0] == 1:
-            values, grads = _windows(b.mT, a[0].T, None, None if bias is None else bias[0].T, needs.transposed(), weights)
+            values, grads = _windows(
+                b.mT, a[0].T, None, None if bias is None else bias[0].T, needs.transposed(), weights
+            )
             return values, grads.transposed()
     if scale is None and bias is None and 2 * a.shape[1] * b.shape[2] <= _tile_elements(a):
         return _batched(a, b, needs, weights)
@@ -99,13 +101,17 @@ def _each(
     """One batch element after the other, each with all its windows."""
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
     total = Gradients(
-        *(torch.zeros_like(x) if x is not None and n else None for x, n in zip((a, b, scale, bias), _flags(needs), strict=True))
+        *(
+            torch.zeros_like(x) if x is not None and n else None
+            for x, n in zip((a, b, scale, bias), _flags(needs), strict=True)
+        )
     )
     for i in range(n_batch):
         own_a, own_b, own_scale, own_bias = (
             None if x is None else x[i if x.shape[0] > 1 else 0] for x in (a, b, scale, bias)
         )
-        assert own_a is not None and own_b is not None
+        assert own_a is not None
+        assert own_b is not None
         # Scaling the side with fewer rows leaves the fewest elements outside the products.
         flip = own_scale is not None and own_b.shape[1] < own_a.shape[0]
         if flip:
@@ -173,7 +179,9 @@ def _windows(
             if scale is None or scaled is None:
                 left = a[span, r].reshape(-1, width)
             else:
-                left = torch.mul(a[:, r], scale[span, None], out=scaled[: count * height * width].view(cube)).view(-1, width)
+                left = torch.mul(a[:, r], scale[span, None], out=scaled[: count * height * width].view(cube)).view(
+                    -1, width
+                )
             g = None if grad_left is None else grad_left[: count * height]
             for c in _spans(n_columns, columns):
                 shape = (count, height, c.stop - c.start)

@@ -1,0 +1,186 @@
+"""The command line, from arguments to files and exit status."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+
+from grngc_fast.cli import main
+from grngc_fast.graph import CausalGraph
+
+QUICK = ["--quiet", "--max-steps", "60", "--hidden", "16"]
+FILES = {"edges.csv", "scores.npz", "graph.png", "run.json"}
+
+
+@pytest.fixture
+def table(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, 3))
+    x[1:, 1] += 2 * x[:-1, 0]
+    path = tmp_path / "table.csv"
+    np.savetxt(path, x, delimiter=",", header="gal4,swi5,ash1", comments="")
+    return path
+
+
+def test_demo_writes_four_files_and_prints_the_scores(tmp_path, capsys):
+    out = tmp_path / "demo"
+    assert main(["demo", "--out", str(out), "--quiet", "--max-steps", "200"]) == 0
+    assert {p.name for p in out.iterdir()} == FILES
+    printed = capsys.readouterr().out
+    assert "AUROC" in printed
+    assert "strict protocol" in printed
+    record = json.loads((out / "run.json").read_text())
+    assert record["seed"] == 0
+    assert record["settings"]["max_steps"] == 200
+    assert 0.9 < record["evaluation"]["auroc"] <= 1
+    assert record["timings"]["fit_seconds"] > 0
+    assert {"torch", "grngc_fast", "python"} <= record["versions"].keys()
+    assert (out / "graph.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_fit_then_evaluate_with_names(table, tmp_path, capsys):
+    out, truth = tmp_path / "out", tmp_path / "truth.tsv"
+    truth.write_text("gal4\tswi5\t1\n")
+    assert (
+        main(["fit", str(table), "--out", str(out), "--seed", "1", "--top-k", "2", "--quiet", "--max-steps", "300"])
+        == 0
+    )
+    with (out / "edges.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2
+    assert (rows[0]["source"], rows[0]["target"], rows[0]["sign"]) == ("gal4", "swi5", "1")
+    graph = CausalGraph.load(out / "scores.npz")
+    assert graph.names == ("gal4", "swi5", "ash1")
+    capsys.readouterr()
+    assert main(["evaluate", str(out), str(truth)]) == 0
+    assert "AUROC 1.0000  AUPRC 1.0000  (1 true edges of 6" in capsys.readouterr().out
+
+
+def test_same_seed_writes_the_same_scores(table, tmp_path):
+    for name in ("one", "two"):
+        assert main(["fit", str(table), "--out", str(tmp_path / name), "--seed", "3", *QUICK]) == 0
+    one, two = (CausalGraph.load(tmp_path / name / "scores.npz").scores for name in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_a_seed_not_given_is_recorded_and_repeats_the_run(table, tmp_path):
+    assert main(["fit", str(table), "--out", str(tmp_path / "one"), *QUICK]) == 0
+    seed = json.loads((tmp_path / "one/run.json").read_text())["seed"]
+    assert main(["fit", str(table), "--out", str(tmp_path / "two"), "--seed", str(seed), *QUICK]) == 0
+    one, two = (CausalGraph.load(tmp_path / name / "scores.npz").scores for name in ("one", "two"))
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("system", ["lorenz96", "var"])
+def test_simulate_writes_what_fit_and_evaluate_read(system, tmp_path, capsys):
+    data, out = tmp_path / "data", tmp_path / "out"
+    assert main(["simulate", system, "--series", "6", "--steps", "120", "--out", str(data)]) == 0
+    truth = str(data / "truth.csv")
+    assert main(["fit", str(data / "data.csv"), "--truth", truth, "--out", str(out), *QUICK]) == 0
+    fitted = capsys.readouterr().out
+    assert main(["evaluate", str(out), str(data / "truth.csv")]) == 0
+    assert capsys.readouterr().out.strip() in fitted
+
+
+def test_results_are_not_overwritten_without_force(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "run.json").write_text("precious")
+    assert main(["fit", str(table), "--out", str(out), *QUICK]) == 2
+    assert "holds results already (run.json); name another folder or pass --force" in capsys.readouterr().err
+    assert (out / "run.json").read_text() == "precious"
+    assert {p.name for p in out.iterdir()} == {"run.json"}
+    assert main(["fit", str(table), "--out", str(out), "--force", *QUICK]) == 0
+    assert {p.name for p in out.iterdir()} == FILES
+
+
+def broken(tmp_path, name: str, content: str | bytes):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", "", "empty"),
+        ("text.csv", "a,b\n1,2\n3,oops\n4,5\n", "'b'.*'oops'"),
+        ("ragged.csv", "a,b\n1,2\n3\n4,5\n", "line 3"),
+        ("names.csv", "a,a\n1,2\n3,4\n5,7\n", "duplicate series names: 'a'"),
+        ("one.csv", "a\n1\n2\n3\n", "at least two"),
+        ("constant.csv", "a,b\n1,2\n1,4\n1,7\n", "constant series: 'a'"),
+        ("missing.csv", "a,b\n1,2\n3,nan\n4,5\n", "'b'.*(NaN|nan|missing)"),
+        ("short.csv", "a,b\n1,2\n", "time step|lags"),
+        ("binary.csv", bytes(range(256)) * 4, "binary|not a text|decode|UTF-8"),
+        ("fake.npy", b"not an array at all", "fake.npy"),
+        ("notes.docx", b"PK", "docx"),
+    ],
+)
+def test_files_that_cannot_be_used_exit_with_2_and_write_nothing(name, content, message, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["fit", str(broken(tmp_path, name, content)), "--out", str(out), *QUICK]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("grngc-fast: error: ")
+    assert error.count("\n") == 1
+    assert re.search(message, error)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--lags", "0"], "lags=0"),
+        (["--lags", "500"], "lags=500 needs at least 501"),
+        (["--lam", "-1"], "lam=-1"),
+        (["--device", "tpu7"], "device='tpu7'"),
+        (["--seed", "-4"], "--seed -4 is out of range"),
+        (["--trajectory-length", "7"], "7"),
+        (["--trajectory-column", "nope"], "nope"),
+        (["--top-k", "-1"], "top_k"),
+        (["--density", "2"], "density"),
+        (["--learning-rate", "1e30"], "lower learning_rate"),
+    ],
+)
+def test_options_that_cannot_be_used_exit_with_2_and_write_nothing(arguments, message, table, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["fit", str(table), "--out", str(out), *QUICK, *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_missing_file_and_a_truth_of_other_series(table, tmp_path, capsys):
+    assert main(["fit", str(tmp_path / "no.csv"), "--out", str(tmp_path / "out")]) == 2
+    truth = broken(tmp_path, "truth.tsv", "gal4\tabc1\t1\n")
+    assert main(["fit", str(table), "--truth", str(truth), "--out", str(tmp_path / "out"), *QUICK]) == 2
+    assert "abc1" in capsys.readouterr().err
+    truth = tmp_path / "truth.npy"
+    np.save(truth, np.eye(5))
+    assert main(["fit", str(table), "--truth", str(truth), "--out", str(tmp_path / "out"), *QUICK]) == 2
+    assert "(5, 5)" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("arguments", [["fit"], ["fit", "x.csv", "--out", "y", "--lamb-da", "3"], ["teleport"], []])
+def test_unknown_arguments_exit_with_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert "usage: grngc-fast" in capsys.readouterr().err
+
+
+def test_an_option_of_the_other_system_is_refused(tmp_path, capsys):
+    assert main(["simulate", "lorenz96", "--lags", "2", "--out", str(tmp_path / "x")]) == 2
+    assert "--lags is not an option of lorenz96" in capsys.readouterr().err
+
+
+def test_interrupt_writes_nothing(table, tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("grngc_fast.estimator.train", stop)
+    assert main(["fit", str(table), "--out", str(tmp_path / "out"), *QUICK]) == 130
+    assert not (tmp_path / "out").exists()
