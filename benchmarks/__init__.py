@@ -1,0 +1,1 @@
+"""Timings and accuracies, each one command, every figure in one long table: `python -m benchmarks --help`."""

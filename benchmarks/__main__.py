@@ -1,0 +1,40 @@
+"""`python -m benchmarks NAME`: run one benchmark, print its table, with `--record` append it to the results."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from . import accuracy, guard, op, penalty
+from .results import circumstances, record, show
+
+BENCHMARKS = {"op": op, "penalty": penalty, "accuracy": accuracy}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    sub = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name, module in BENCHMARKS.items():
+        one = sub.add_parser(name, help=(module.__doc__ or "").splitlines()[0], description=module.__doc__)
+        one.add_argument("--threads", type=int, help="of torch (one to a physical core)")
+        one.add_argument("--repeats", type=int, default=5, help="timed calls after one untimed (%(default)s)")
+        one.add_argument("--record", action="store_true", help="append to benchmarks/results/results.csv")
+        one.add_argument("--record-busy", action="store_true", help="record on a busy machine too, rows marked as such")
+        module.add_arguments(one)
+    args = parser.parse_args(argv)
+
+    guard.set_threads(args.threads)
+    reason = guard.busy()
+    if reason and args.record and not args.record_busy:
+        parser.error(f"{reason}: wait until they end, or mark the rows with --record-busy")
+    if reason:
+        print(f"warning: {reason}; the figures are not to be trusted")
+    rows = BENCHMARKS[args.name].run(args)
+    print(show(rows))
+    if args.record or args.record_busy:
+        record(rows, circumstances(reason))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
