@@ -132,6 +132,19 @@ def test_half_precision_computes_in_float32_and_keeps_its_dtype(dtype):
     assert abs(value.item() / truth.item() - 1) < 2 ** (-8 if dtype == torch.bfloat16 else -10)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("reduction", ["none", "sum"])
+def test_a_second_backward_pass_gives_the_same_gradients(layout, reduction):
+    given = operands(layout, (7, 3, 63))
+    value = matmul_l1(**given, reduction=reduction)
+    wanted = [x for x in given.values() if x is not None]
+    weights = torch.linspace(-1.0, 2.0, value.numel(), dtype=value.dtype).view(value.shape)
+    first = [g.clone() for g in torch.autograd.grad((value * weights).sum(), wanted, retain_graph=True)]
+    second = torch.autograd.grad((value * weights).sum(), wanted)
+    for f, s in zip(first, second, strict=True):
+        torch.testing.assert_close(f, s)
+
+
 def test_strided_and_transposed_operands():
     a, b = torch.randn(40, 9, dtype=torch.float64), torch.randn(50, 40, dtype=torch.float64)
     left, right = a.T[::2].requires_grad_(), b.T[:, ::3].requires_grad_()

@@ -132,27 +132,24 @@ class _MatmulL1(torch.autograd.Function):
         n_batch = max(x.shape[0] for x in operands if x is not None)
         wanted = [x for x, n in zip(operands, ctx.needs_input_grad, strict=False) if n and x is not None]
         # The gradient of a shared operand mixes batch elements, whose weights are known only in the backward pass.
-        ctx.fused = unit_weights or all(x.shape[0] == n_batch for x in wanted)
-        values, grads = tiled.l1(*_four(operands), needs if ctx.fused else tiled.Needs())
-        ctx.dtype = a.dtype
-        if ctx.fused:
-            ctx.save_for_backward(grads.a, grads.b, grads.scale, grads.bias)
-        else:
-            ctx.needs = needs
-            ctx.save_for_backward(*operands)
+        fused = unit_weights or all(x.shape[0] == n_batch for x in wanted)
+        values, grads = tiled.l1(*_four(operands), needs if fused else tiled.Needs())
+        ctx.needs, ctx.dtype, ctx.grads = needs, a.dtype, grads if fused else None
+        ctx.save_for_backward(*operands)
         return values.to(a.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        if ctx.fused:
-            found = [
-                None if g is None else g * (grad[0] if g.shape[0] == 1 else grad.view(-1, 1, 1))
-                for g in ctx.saved_tensors
-            ]
-        else:
+        # Scaled where they lie, so that no gradient exists twice; a second backward pass computes them anew.
+        grads, ctx.grads = ctx.grads, None
+        if grads is None:
             _, grads = tiled.l1(*_four(ctx.saved_tensors), ctx.needs, _compute(grad))
-            found = [grads.a, grads.b, grads.scale, grads.bias]
+            grad = grad.new_ones(1)
+        found = (grads.a, grads.b, grads.scale, grads.bias)
+        for g in found:
+            if g is not None:
+                g.mul_(grad[0] if g.shape[0] == 1 else grad.view(-1, 1, 1))
         return *(None if g is None else g.to(ctx.dtype) for g in found), None
 
 
