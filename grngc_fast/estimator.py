@@ -201,7 +201,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     def _table(self, X: Any) -> SeriesTable:
         check_is_fitted(self, "graph_")
-        table = as_series_table(X, constant_allowed=True)
+        table = as_series_table(X, forecast=True)
         if table.n_series != self.n_features_in_:
             raise InputError(
                 f"X has {table.n_series} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"

@@ -43,14 +43,14 @@ class SeriesTable:
         return sum(len(t) for t in self.trajectories)
 
 
-def as_series_table(X: Any, names: Sequence[str] | None = None, *, constant_allowed: bool = False) -> SeriesTable:
+def as_series_table(X: Any, names: Sequence[str] | None = None, *, forecast: bool = False) -> SeriesTable:
     """Bring `X` into the one form the library works on, and check it.
 
     Parameters
     ----------
     X : SeriesTable, (T, P) array or DataFrame, (R, T, P) array, or a list of (T_r, P) arrays or DataFrames.
     names : P series names; default the DataFrame's columns, else x0, x1, ...
-    constant_allowed : take a constant series, as a forecast of new data may.
+    forecast : data to forecast from, which may be constant or of one series.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def as_series_table(X: Any, names: Sequence[str] | None = None, *, constant_allo
         table = SeriesTable(
             arrays, tuple(given) if given is not None else tuple(f"x{i}" for i in range(widths[0])), given is not None
         )
-    _check(table, constant_allowed)
+    _check(table, forecast)
     return table
 
 
@@ -117,9 +117,10 @@ def _as_float(part: Any, number: int, n_parts: int, names: list[str] | None) -> 
             " Reshape your data to (T, P), or pass a list of such arrays"
         )
     if 0 in array.shape:
+        what, count = ("sample(s)", 1) if array.shape[0] == 0 else ("feature(s)", 2)
         raise InputError(
-            f"{where} is empty: it has shape {array.shape}; 0 feature(s) or 0 sample(s) cannot be used,"
-            " pass at least two series and two time steps"
+            f"{where} is empty: 0 {what} (shape={array.shape}) while a minimum of {count} is required;"
+            " pass time steps in rows and at least two series in columns"
         )
     if np.iscomplexobj(array):
         raise InputError(f"{where} holds complex numbers. Complex data not supported: pass real values")
@@ -145,9 +146,9 @@ def _numbers(array: NDArray[Any], where: str, names: list[str] | None) -> Array:
     return array.astype(np.float64)
 
 
-def _check(table: SeriesTable, constant_allowed: bool) -> None:
+def _check(table: SeriesTable, forecast: bool) -> None:
     names = table.names
-    if len(names) < 2:
+    if len(names) < 2 and not forecast:
         raise InputError(
             f"X has 1 series ({names[0]!r}): n_features=1, but causality between series needs at least two columns"
         )
@@ -164,7 +165,7 @@ def _check(table: SeriesTable, constant_allowed: bool) -> None:
                 f"series {names[column]!r} holds {kind} at row {row}{where} ({int(bad.sum())} such values in all);"
                 " fill the gaps or drop those rows"
             )
-    if constant_allowed:
+    if forecast:
         return
     low = np.min([t.min(axis=0) for t in table.trajectories], axis=0)
     high = np.max([t.max(axis=0) for t in table.trajectories], axis=0)

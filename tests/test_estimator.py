@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from grngc_fast import GRNGC, InputError, causal_scores, evaluate
 from grngc_fast.datasets import lorenz96, read_dream4
@@ -129,6 +130,18 @@ def test_early_stopping_holds_windows_out_and_the_default_trains_on_all():
     stopped = GRNGC(lam=0.0, max_steps=3000, early_stopping=True, patience=3, random_state=0).fit(data).history_
     assert stopped.stopped == "early"
     assert stopped.best_step < stopped.step[-1] < 3000
+
+
+@parametrize_with_checks(
+    [GRNGC(max_steps=2, hidden=4)],
+    expected_failed_checks=lambda _: {
+        "check_dtype_object": "a cell that is no number is an InputError that names the series, not a TypeError",
+        "check_methods_sample_order_invariance": "a forecast depends on the order of the time steps",
+        "check_methods_subset_invariance": "a forecast needs the steps before it",
+    },
+)
+def test_scikit_learn_estimator_checks(estimator, check):
+    check(estimator)
 
 
 def test_random_state_fixes_the_result():
