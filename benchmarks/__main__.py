@@ -19,7 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         one.add_argument("--threads", type=int, help="of torch (one to a physical core)")
         one.add_argument("--repeats", type=int, default=5, help="timed calls after one untimed (%(default)s)")
         one.add_argument("--record", action="store_true", help="append to benchmarks/results/results.csv")
-        one.add_argument("--record-busy", action="store_true", help="record on a busy machine too, rows marked as such")
+        one.add_argument(
+            "--record-busy", action="store_true", help="record even on a busy machine, rows marked as such"
+        )
         module.add_arguments(one)
     args = parser.parse_args(argv)
 
@@ -31,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"warning: {reason}; the figures are not to be trusted")
     rows = BENCHMARKS[args.name].run(args)
     print(show(rows))
+    after = guard.busy()
+    if after and not reason:
+        print(f"warning: {after} by the end; the figures are not to be trusted")
+        if args.record and not args.record_busy:
+            parser.error("not recorded; run again on an idle machine, or mark the rows with --record-busy")
+    reason = reason or after
     if args.record or args.record_busy:
         record(rows, circumstances(reason))
     return 0

@@ -46,12 +46,16 @@ def run(args: argparse.Namespace) -> list[Row]:
 def cases(data: Path) -> Iterator[Case]:
     for forcing in (10.0, 40.0):
         yield Case(f"Lorenz-96 F={forcing:g}", 1, lambda seed, f=forcing: _parts(lorenz96(20, 500, f, seed=seed)))
-    if not data.is_dir():
-        print(f"VAR and DREAM4 skipped: no folder {data}; name the one that holds var/ and dream4/ with --data")
-        return
-    yield Case("VAR P=10", 3, lambda _: _var(data / "var" / "p10"))
-    for network in (1, 2):
+    if _present(data / "var" / "p10"):
+        yield Case("VAR P=10", 3, lambda _: _var(data / "var" / "p10"))
+    for network in (1, 2) if _present(data / "dream4") else ():
         yield Case(f"DREAM4 net {network}", 1, lambda _, k=network: _parts(read_dream4(data / "dream4", 100, k)))
+
+
+def _present(folder: Path) -> bool:
+    if not folder.is_dir():
+        print(f"skipped: no folder {folder}; name the one that holds var/ and dream4/ with --data")
+    return folder.is_dir()
 
 
 def _parts(dataset: Any) -> tuple[list[NDArray[Any]], NDArray[Any]]:
@@ -75,7 +79,9 @@ def measure(case: Case, seeds: range, **changes: Any) -> list[Row]:
             found.setdefault((method, "AUROC"), []).append(summary.auroc)
             found.setdefault((method, "AUPRC"), []).append(summary.auprc)
             if truth.ndim == 3:
-                found.setdefault((method, "AUROC per lag"), []).append(evaluate(scores, truth).auroc)
+                lagged = evaluate(scores, truth)
+                found.setdefault((method, "AUROC per lag"), []).append(lagged.auroc)
+                found.setdefault((method, "AUPRC per lag"), []).append(lagged.auprc)
         found.setdefault(("GRNGC", "fit"), []).append(fitted.fit_seconds_)
     size = {"P": truth.shape[0], "L": case.lags, "H": len(fitted.model_.biases[0])}
     size["N"] = sum(len(t) - case.lags for t in trajectories)
