@@ -123,6 +123,12 @@ def test_divergence_keeps_the_last_good_parameters(monkeypatch):
     assert all(p.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("every", [1, 7])
+def test_parameters_that_give_no_finite_forecast_are_never_kept(every):
+    with pytest.raises(FloatingPointError, match=f"first {every} steps; lower learning_rate"):
+        trained(windows(), learning_rate=1e30, evaluate_every=every)
+
+
 def test_divergence_from_the_start_is_an_error():
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
         trained(windows(), learning_rate=1e30)

@@ -71,8 +71,7 @@ def train(
     batches = _Batches(len(training), options.batch_size, generator)
     sample = _sample(model, training, batches, options)
 
-    history, best, good = History(), math.inf, _state(model)
-    kept, waited = good, 0
+    history, best, kept, waited = History(), math.inf, _state(model), 0
     forecast_sum = penalty_sum = torch.zeros((), device=windows.steps.device)
     since = 0
     model.train()
@@ -102,14 +101,16 @@ def train(
             mean_forecast, mean_penalty = float(forecast_sum) / since, float(penalty_sum) / since
             forecast_sum, penalty_sum, since = torch.zeros_like(forecast_sum), torch.zeros_like(penalty_sum), 0
             error = _validation_error(model, validation)
-            if not math.isfinite(mean_forecast + mean_penalty) or math.isinf(error) or not _finite(model):
+            gradients = _batch_gradients(model, x)
+            # The loss was taken before the step: the parameters kept must give finite results themselves.
+            fine = math.isfinite(mean_forecast + mean_penalty) and not math.isinf(error)
+            if not (fine and _finite(model, x, y) and bool(gradients.isfinite().all())):
                 if not history.step:
                     raise FloatingPointError(
                         f"the loss was not finite within the first {step} steps; lower learning_rate"
                         f" (now {options.learning_rate:g}) or lam (now {options.lam:g})"
                     )
                 history.stopped = "diverged"
-                kept = good if validation is None else kept
                 warnings.warn(
                     f"training diverged at step {step}; the parameters of step {history.best_step} were kept."
                     f" Lower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})",
@@ -117,7 +118,7 @@ def train(
                     stacklevel=3,
                 )
                 break
-            edges = _active_edges(model, x)
+            edges = int((gradients > ACTIVE_SHARE * gradients.max()).sum())
             history.step.append(step)
             history.forecast.append(mean_forecast)
             history.penalty.append(mean_penalty)
@@ -126,9 +127,8 @@ def train(
             history.active_edges.append(edges)
             bar.update(step - bar.n)
             bar.set_postfix(loss=f"{history.loss[-1]:.4f}", penalty=f"{mean_penalty:.3f}", edges=edges, refresh=False)
-            good = _state(model)
             if validation is None or options.patience is None or error < best:
-                best, kept, waited, history.best_step = error, good, 0, step
+                best, kept, waited, history.best_step = error, _state(model), 0, step
             else:
                 waited += 1
                 if waited >= options.patience:
@@ -167,8 +167,11 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _finite(model: nn.Module) -> bool:
-    return all(bool(p.isfinite().all()) for p in model.parameters())
+def _finite(model: nn.Module, x: Tensor, y: Tensor) -> bool:
+    model.eval()
+    with torch.no_grad():
+        error = F.mse_loss(model(x), y)
+    return bool(error.isfinite()) and all(bool(p.isfinite().all()) for p in model.parameters())
 
 
 def _validation_error(model: nn.Module, windows: Windows | None) -> float:
@@ -184,8 +187,7 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
     return error if math.isfinite(error) else math.inf
 
 
-def _active_edges(model: nn.Module, x: Tensor) -> int:
-    """Pairs above `ACTIVE_SHARE` of the strongest, from eight windows."""
+def _batch_gradients(model: nn.Module, x: Tensor) -> Tensor:
+    """(P, P) mean absolute gradients of eight windows, for the count of active edges."""
     model.eval()
-    summary = mean_gradients(model, x[:8]).summary
-    return int((summary > ACTIVE_SHARE * summary.max()).sum())
+    return mean_gradients(model, x[:8]).summary
