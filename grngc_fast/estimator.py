@@ -184,8 +184,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         for trajectory in self._standardised(table):
             windows = Windows.from_trajectories([trajectory], self.lags, device=self._model_device)
             with torch.no_grad():
-                forecast = self.model_(windows.inputs()).cpu().double().numpy()
-            parts.append(np.asarray(self.scaler_.inverse_transform(forecast)))
+                forecast = torch.cat([self.model_(x).cpu() for x in windows.batches()])
+            parts.append(np.asarray(self.scaler_.inverse_transform(forecast.double().numpy())))
         return parts[0] if len(parts) == 1 else parts
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -241,7 +241,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
 
 def _all_scores(network: torch.nn.Module, windows: Windows) -> CausalScores:
-    scores = mean_gradients(network, windows.inputs())
+    scores = mean_gradients(network, windows.batches())
     return CausalScores(scores.absolute.cpu(), scores.signed.cpu())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -49,7 +50,9 @@ def causal_scores(
     -------
     (P, P), or (P, P, L) with `per_lag`. Detached.
     """
-    scores = mean_gradients(model, x, batch_size=batch_size, backend=backend)
+    if x.dim() < 2 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+    scores = mean_gradients(model, x.split(batch_size), backend=backend)
     if per_lag:
         return scores.signed if signed else scores.absolute
     if signed:
@@ -62,19 +65,19 @@ def strongest_lag(scores: CausalScores) -> Tensor:
     return scores.signed.gather(-1, scores.absolute.argmax(-1, keepdim=True)).squeeze(-1)
 
 
-def mean_gradients(model: nn.Module, x: Tensor, *, batch_size: int = 256, backend: str = "auto") -> CausalScores:
-    """Mean absolute and mean signed gradient over all windows of x, streamed over batches."""
-    if x.dim() < 2 or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+def mean_gradients(model: nn.Module, batches: Iterable[Tensor], *, backend: str = "auto") -> CausalScores:
+    """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, P), one batch at a time."""
     absolute: Tensor | None = None
     signed: Tensor | None = None
-    for batch in x.split(batch_size):
-        part_absolute, part_signed = _batch_means(model, batch, backend)
-        weight = len(batch) / len(x)
-        absolute = part_absolute * weight if absolute is None else absolute.add_(part_absolute, alpha=weight)
-        signed = part_signed * weight if signed is None else signed.add_(part_signed, alpha=weight)
-    assert absolute is not None
-    assert signed is not None
+    count = 0
+    for x in batches:
+        part_absolute, part_signed = _batch_means(model, x, backend)
+        count += len(x)
+        weight = len(x) / count
+        absolute = part_absolute if absolute is None else absolute.lerp_(part_absolute, weight)
+        signed = part_signed if signed is None else signed.lerp_(part_signed, weight)
+    if absolute is None or signed is None:
+        raise ValueError("no windows to average gradients over")
     return CausalScores(absolute, signed)
 
 

@@ -190,4 +190,4 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
 def _batch_gradients(model: nn.Module, x: Tensor) -> Tensor:
     """(P, P) mean absolute gradients of eight windows, for the count of active edges."""
     model.eval()
-    return mean_gradients(model, x[:8]).summary
+    return mean_gradients(model, [x[:8]]).summary

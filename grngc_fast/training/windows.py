@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -72,6 +72,11 @@ class Windows:
     def targets(self, index: Tensor | slice = slice(None)) -> Tensor:
         """(n, P), the step after the window."""
         return self.steps[self.starts[index] + self.n_lags]
+
+    def batches(self, size: int = 256) -> Iterator[Tensor]:
+        """Inputs of all windows in order, (up to `size`, L, P) at a time."""
+        for index in torch.arange(len(self), device=self.steps.device).split(size):
+            yield self.inputs(index)
 
     def split(self, fraction: float) -> tuple[Windows, Windows | None]:
         """Training and validation windows in time order: the last trajectories, or the tail of each where there are few."""
