@@ -25,6 +25,7 @@ from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, train
 
 MODELS = ("mlp",)
+SKIP_ABOVE = 200
 
 
 class GRNGC(BaseEstimator):  # type: ignore[misc]
@@ -42,7 +43,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of P above 512 series.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
-    skip : add a linear path from input to output.
+    skip : add a linear path from input to output; None adds one above 200 series, where without it the hidden layer has to
+        grow with P (Lorenz-96, P=300, 1000 steps: AUPRC .99 with it, .59 without at the same width, .98 at 600 units).
     max_steps, batch_size, learning_rate : of Adam with cosine decay.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
@@ -83,7 +85,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         hidden: int | Sequence[int] | None = None,
         *,
         activation: str = "silu",
-        skip: bool = False,
+        skip: bool | None = None,
         max_steps: int = 1000,
         batch_size: int = 64,
         learning_rate: float = 2e-3,
@@ -137,7 +139,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
         network = MLP(
-            table.n_series, self.lags, self._hidden(table.n_series), self.activation, self.skip, generator=generator
+            table.n_series,
+            self.lags,
+            self._hidden(table.n_series),
+            self.activation,
+            self._skip(table.n_series),
+            generator=generator,
         ).to(device)
         self.history_: History = train(network, windows, self._training_options(), generator, self.verbose)
         self.model_ = network
@@ -221,6 +228,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             return (max(128, n_series // 4),)
         return tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
 
+    def _skip(self, n_series: int) -> bool:
+        return n_series > SKIP_ABOVE if self.skip is None else bool(self.skip)
+
     def _training_options(self) -> TrainingOptions:
         return TrainingOptions(
             lam=self.lam,
@@ -237,7 +247,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """Parameters as JSON takes them."""
         plain = (str, int, float, bool, type(None))
         settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
-        return {**settings, "hidden": list(self._hidden(self.n_features_in_))}
+        n_series = self.n_features_in_
+        return {**settings, "hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
 
 
 def _all_scores(network: torch.nn.Module, windows: Windows) -> CausalScores:
@@ -269,6 +280,8 @@ def _check_options(est: GRNGC) -> None:
     for name in ("penalty_windows", "penalty_targets"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
+    if est.skip is not None and not isinstance(est.skip, (bool, np.bool_)):
+        raise InputError(f"skip={est.skip!r}; expected True, False or None")
     _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "a number of at least 0")
     _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
     _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")

@@ -124,6 +124,14 @@ def test_scikit_learn_conventions():
         GRNGC().predict(data)
 
 
+def test_many_series_get_a_linear_path_and_few_do_not():
+    data = np.random.default_rng(0).standard_normal((30, 201))
+    assert GRNGC(max_steps=2, random_state=0).fit(data).model_.skip is not None
+    assert GRNGC(max_steps=2, random_state=0).fit(data[:, :200]).model_.skip is None
+    assert GRNGC(max_steps=2, random_state=0, skip=False).fit(data).model_.skip is None
+    assert GRNGC(max_steps=2, random_state=0, skip=True).fit(data[:, :5]).graph_.metadata["skip"] is True
+
+
 def test_early_stopping_holds_windows_out_and_the_default_trains_on_all():
     data = chain(60)
     assert np.isnan(GRNGC(**QUICK).fit(data).history_.validation).all()
@@ -190,6 +198,7 @@ def test_data_that_cannot_be_used_is_named(X, message):
     [
         ("model", "transformer", "model='transformer' is unknown; use one of 'mlp'"),
         ("activation", "swish", "activation='swish' is unknown; use one of"),
+        ("skip", "yes", "skip='yes'; expected True, False or None"),
         ("lags", 0, "lags=0; expected a whole number of at least 1"),
         ("lags", 1.5, "lags=1.5; expected"),
         ("lags", True, "lags=True; expected"),

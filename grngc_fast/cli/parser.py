@@ -79,7 +79,7 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--lam", "penalty strength; larger gives a sparser graph", type=float)
     add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")
     add("--activation", "of the hidden layers", choices=list(ACTIVATIONS))
-    parser.add_argument("--skip", action="store_true", help="add a linear path from input to output")
+    add("--skip", "add a linear path from input to output", action=argparse.BooleanOptionalAction)
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)
