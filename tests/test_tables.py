@@ -332,3 +332,16 @@ def test_published_expression_tables_are_read() -> None:
         read_table(DATA / "gene" / "yeast_cellcycle" / "derived_Scer_RNAseq_balaji_nodes_ORF.tsv.gz", transpose=True)
     with pytest.raises(InputError, match=r"duplicate series names: '61E3\.4'"):
         read_table(DATA / "gene" / "hela" / "Hela_CellCycle_RNAseq.tsv", transpose=True)
+
+
+def test_constant_series_can_be_left_out(tmp_path):
+    path = tmp_path / "genes.csv"
+    path.write_text("a,off,b\n1,0,3\n2,0,5\n4,0,4\n")
+    with pytest.raises(InputError, match=r"constant series: 'off'.*--drop-constant"):
+        read_table(path)
+    table = read_table(path, drop_constant=True)
+    assert table.names == ("a", "b")
+    np.testing.assert_array_equal(table.trajectories[0], [[1, 3], [2, 5], [4, 4]])
+    bare = tmp_path / "bare.npy"
+    np.save(bare, table.trajectories[0][:, [0, 0, 1]] * [0.0, 1.0, 1.0])
+    assert read_table(bare, drop_constant=True).names == ("x1", "x2")

@@ -40,8 +40,9 @@ def fit(args: argparse.Namespace) -> None:
         trajectory_column=args.trajectory_column,
         trajectory_length=args.trajectory_length,
         transpose=args.transpose,
+        drop_constant=args.drop_constant,
     )
-    truth = None if args.truth is None else read_truth(args.truth, table.names)
+    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=args.drop_constant)
     count = len(table.trajectories)
     print(
         f"{args.file}: {table.n_series} series, {table.n_steps} steps"

@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     fit.add_argument("file", type=Path, help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series")
     fit.add_argument("--delimiter", help="of a text table; recognised if not given")
     fit.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
+    fit.add_argument("--drop-constant", action="store_true", help="leave out series that never change")
     split = fit.add_mutually_exclusive_group()
     split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
     split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")

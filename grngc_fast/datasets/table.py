@@ -27,6 +27,7 @@ def read_table(
     trajectory_column: str | None = None,
     trajectory_length: int | None = None,
     transpose: bool = False,
+    drop_constant: bool = False,
 ) -> SeriesTable:
     """Read series from `.csv`, `.tsv`, `.txt` (each also `.gz`), `.npy`, `.npz` or `.parquet`.
 
@@ -45,6 +46,7 @@ def read_table(
     transpose : each row is a series (a genes x times table). In text and parquet the first column holds the names;
         further leading columns of text, or of gene identifiers by their header, are left out. A first line whose cells
         are text or strictly rising numbers (the times) is the header.
+    drop_constant : leave out series that never change, such as genes that are never expressed, instead of refusing them.
 
     Returns
     -------
@@ -79,11 +81,21 @@ def read_table(
     else:
         known = ", ".join((*TEXT_SUFFIXES, ".npy", ".npz", ".parquet"))
         raise InputError(f"{path} has the suffix {kind!r}, which is not read; save the table as one of {known}")
-    trajectories = _trajectories(path, raw, trajectory_length)
+    trajectories, names = _trajectories(path, raw, trajectory_length), raw.names
+    if drop_constant:
+        trajectories, names = _changing(trajectories, names)
     try:
-        return as_series_table(trajectories, raw.names)
+        return as_series_table(trajectories, names)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _changing(trajectories: list[NDArray[Any]], names: list[str] | None) -> tuple[list[NDArray[Any]], list[str]]:
+    """The series that change, under the names they would have had among all."""
+    first = trajectories[0][0]
+    changes = np.any([(t != first).any(axis=0) for t in trajectories], axis=0)
+    kept = np.flatnonzero(changes)
+    return [t[:, kept] for t in trajectories], [names[i] if names is not None else f"x{i}" for i in kept]
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:

@@ -101,7 +101,7 @@ def train(
             mean_forecast, mean_penalty = float(forecast_sum) / since, float(penalty_sum) / since
             forecast_sum, penalty_sum, since = torch.zeros_like(forecast_sum), torch.zeros_like(penalty_sum), 0
             error = _validation_error(model, validation)
-            gradients = _batch_gradients(model, x)
+            gradients = _batch_gradients(model, x[: sample.n_windows])
             # The loss was taken before the step: the parameters kept must give finite results themselves.
             fine = math.isfinite(mean_forecast + mean_penalty) and not math.isinf(error)
             if not (fine and _finite(model, x, y) and bool(gradients.isfinite().all())):
@@ -188,6 +188,6 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
 
 
 def _batch_gradients(model: nn.Module, x: Tensor) -> Tensor:
-    """(P, P) mean absolute gradients of eight windows, for the count of active edges."""
+    """(P, P) mean absolute gradients of at most eight windows, for the count of active edges."""
     model.eval()
     return mean_gradients(model, [x[:8]]).summary
