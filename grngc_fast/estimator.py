@@ -26,6 +26,7 @@ from .training import History, TrainingOptions, Windows, train
 
 MODELS = ("mlp",)
 SKIP_ABOVE = 200
+MAX_HIDDEN = 2**20
 
 
 class GRNGC(BaseEstimator):  # type: ignore[misc]
@@ -132,10 +133,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         table = as_series_table(X)
         device = _device(self.device)
         started = time.perf_counter()
-        self.scaler_ = StandardScaler()
-        for trajectory in table.trajectories:
-            self.scaler_.partial_fit(trajectory)
-        windows = Windows.from_trajectories(self._standardised(table), self.lags, device=device)
+        scaler = _fitted_scaler(table)
+        windows = Windows.from_trajectories(_standardised(scaler, table), self.lags, device=device)
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
         network = MLP(
@@ -145,23 +144,26 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             self.activation,
             self._skip(table.n_series),
             generator=generator,
-        ).to(device)
-        self.history_: History = train(network, windows, self._training_options(), generator, self.verbose)
-        self.model_ = network
+        ).to(device, torch.float32)
+        with torch.enable_grad():
+            history = train(network, windows, self._training_options(), generator, self.verbose)
         scores = _all_scores(network, windows)
+        graph = CausalGraph(
+            scores=scores.summary.numpy(),
+            names=table.names,
+            lag_scores=scores.absolute.numpy(),
+            signed_scores=strongest_lag(scores).numpy(),
+            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(table.n_series)},
+        )
+        # All at once, so that a fit that fails leaves an earlier one whole.
+        self.scaler_, self.model_, self.graph_ = scaler, network, graph
+        self.history_: History = history
         self.fit_seconds_ = time.perf_counter() - started
         self.n_features_in_ = table.n_series
         if table.named:
             self.feature_names_in_ = np.array(table.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        self.graph_ = CausalGraph(
-            scores=scores.summary.numpy(),
-            names=table.names,
-            lag_scores=scores.absolute.numpy(),
-            signed_scores=strongest_lag(scores).numpy(),
-            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings()},
-        )
         return self
 
     @property
@@ -188,7 +190,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """
         table = self._table(X)
         parts = []
-        for trajectory in self._standardised(table):
+        for trajectory in _standardised(self.scaler_, table):
             windows = Windows.from_trajectories([trajectory], self.lags, device=self._model_device)
             with torch.no_grad():
                 forecast = torch.cat([self.model_(x).cpu() for x in windows.batches()])
@@ -220,9 +222,6 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             )
         return table
 
-    def _standardised(self, table: SeriesTable) -> list[NDArray[Any]]:
-        return [np.asarray(self.scaler_.transform(t)) for t in table.trajectories]
-
     def _hidden(self, n_series: int) -> tuple[int, ...]:
         if self.hidden is None:
             return (max(128, n_series // 4),)
@@ -243,12 +242,32 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             penalty_targets=self.penalty_targets,
         )
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self, n_series: int) -> dict[str, Any]:
         """Parameters as JSON takes them."""
         plain = (str, int, float, bool, type(None))
         settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
-        n_series = self.n_features_in_
         return {**settings, "hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
+
+
+def _fitted_scaler(table: SeriesTable) -> StandardScaler:
+    scaler = StandardScaler()
+    with np.errstate(over="ignore", invalid="ignore"):
+        for trajectory in table.trajectories:
+            scaler.partial_fit(trajectory)
+        spread = np.sqrt(scaler.var_)
+    # The scaler leaves a series alone whose spread is rounding.
+    bad = np.flatnonzero(~np.isfinite(spread) | (scaler.scale_ != spread))
+    if len(bad) and table.n_steps > 1:
+        name, size = table.names[bad[0]], spread[bad[0]]
+        raise InputError(
+            f"series {name!r} has standard deviation {size:g} about mean {scaler.mean_[bad[0]]:g}, which cannot be"
+            f" z-scored in floating point ({len(bad)} such series); rescale it or drop it"
+        )
+    return scaler
+
+
+def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[Any]]:
+    return [np.asarray(scaler.transform(t)) for t in table.trajectories]
 
 
 def _all_scores(network: torch.nn.Module, windows: Windows) -> CausalScores:
@@ -261,6 +280,8 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in ("cpu", "cuda"):
+            raise RuntimeError(f"{device.type} is not supported")
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InputError(
@@ -271,9 +292,9 @@ def _device(name: str) -> torch.device:
 
 def _check_options(est: GRNGC) -> None:
     """Every option by name, with what it may be."""
-    if est.model not in MODELS:
+    if not isinstance(est.model, str) or est.model not in MODELS:
         raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))}")
-    if est.activation not in ACTIVATIONS:
+    if not isinstance(est.activation, str) or est.activation not in ACTIVATIONS:
         raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
     for name in ("lags", "max_steps", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
@@ -286,8 +307,11 @@ def _check_options(est: GRNGC) -> None:
     _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
     _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
     widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
-    if est.hidden is not None and not (widths and all(isinstance(h, numbers.Integral) and int(h) >= 1 for h in widths)):
-        raise InputError(f"hidden={est.hidden!r}; expected a whole number of at least 1, a list of such, or None")
+    fits = [isinstance(h, numbers.Integral) and not isinstance(h, bool) and 1 <= int(h) <= MAX_HIDDEN for h in widths]
+    if est.hidden is not None and not (fits and all(fits)):
+        raise InputError(
+            f"hidden={est.hidden!r}; expected a whole number from 1 to {MAX_HIDDEN}, a list of such, or None"
+        )
 
 
 def _need(est: GRNGC, name: str, kind: type, holds: Any, expected: str) -> None:

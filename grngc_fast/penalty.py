@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .jacobian import has_factors, jacobian_chunks
+from .jacobian import factors_at, has_factors, jacobian_chunks
 
 
 def gradient_l1(
@@ -42,7 +42,7 @@ def gradient_l1(
     """
     rows = _check(model, x, targets)
     if has_factors(model):
-        return model.jacobian_factors(x, rows).l1(backend)
+        return factors_at(model, x, rows).l1(backend)
     return _sum([chunk.abs().sum() for _, chunk in jacobian_chunks(model, x, rows)]) / len(x)
 
 
@@ -53,7 +53,7 @@ def gradient_frobenius(model: nn.Module, x: Tensor, *, targets: Tensor | Sequenc
     """
     rows = _check(model, x, targets)
     if has_factors(model):
-        return model.jacobian_factors(x, rows).frobenius()
+        return factors_at(model, x, rows).frobenius()
     return _sum([chunk.square().sum() for _, chunk in jacobian_chunks(model, x, rows)]) / len(x)
 
 
@@ -71,4 +71,4 @@ def _check(model: nn.Module, x: Tensor, targets: Tensor | Sequence[int] | None) 
     rows = torch.as_tensor(targets, device=x.device)
     if rows.dim() != 1 or len(rows) == 0 or rows.is_floating_point() or rows.dtype == torch.bool:
         raise ValueError("targets must be a non-empty list of output indices")
-    return rows
+    return rows.long()

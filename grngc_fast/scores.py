@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .jacobian import Factors, has_factors, jacobian_chunks, lag_major
+from .jacobian import factors_at, has_factors, jacobian_chunks, lag_major
 
 
 class CausalScores(NamedTuple):
@@ -84,7 +84,7 @@ def mean_gradients(model: nn.Module, batches: Iterable[Tensor], *, backend: str 
 def _batch_means(model: nn.Module, x: Tensor, backend: str) -> tuple[Tensor, Tensor]:
     if has_factors(model):
         with torch.no_grad():
-            factors: Factors = model.jacobian_factors(x)
+            factors = factors_at(model, x)
             absolute, signed = factors.abs_mean(backend)
         return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
     with torch.no_grad():

@@ -61,6 +61,8 @@ def as_series_table(X: Any, names: Sequence[str] | None = None, *, forecast: boo
         table = X
     else:
         parts = _split(X)
+        if not parts:
+            raise InputError(f"X has no trajectories (shape={np.shape(X)}); pass at least one (T, P) trajectory")
         found = [_column_names(part) for part in parts]
         if any(f != found[0] for f in found[1:]):
             raise InputError(
@@ -111,6 +113,10 @@ def _as_float(part: Any, number: int, n_parts: int, names: list[str] | None) -> 
         array = np.asarray(part)
     except ValueError as error:
         raise InputError(f"{where} has rows of different lengths; every row needs one value per series") from error
+    if np.ma.is_masked(part):
+        raise InputError(f"{where} is a masked array with values missing; fill the gaps or drop those rows")
+    if array.dtype.kind in "mM":
+        raise InputError(f"{where} holds dates or durations, not numbers; drop those columns")
     if array.ndim != 2:
         raise InputError(
             f"{where} has shape {array.shape}; expected a 2-D array (time steps, series)."

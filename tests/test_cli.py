@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import re
 
@@ -137,6 +138,9 @@ def test_files_that_cannot_be_used_exit_with_2_and_write_nothing(name, content, 
         (["--lags", "500"], "lags=500 needs at least 501"),
         (["--lam", "-1"], "lam=-1"),
         (["--device", "tpu7"], "device='tpu7'"),
+        (["--device", "meta"], "device='meta'"),
+        (["--hidden", "1000000000000"], "hidden="),
+        (["--early-stopping", "--validation-fraction", "0.001"], "leaves none to hold out"),
         (["--seed", "-4"], "--seed -4 is out of range"),
         (["--trajectory-length", "7"], "7"),
         (["--trajectory-column", "nope"], "nope"),
@@ -175,6 +179,43 @@ def test_unknown_arguments_exit_with_2(arguments, capsys):
 def test_an_option_of_the_other_system_is_refused(tmp_path, capsys):
     assert main(["simulate", "lorenz96", "--lags", "2", "--out", str(tmp_path / "x")]) == 2
     assert "--lags is not an option of lorenz96" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_replaced_is_found_before_the_fit(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    (out / "scores.npz").mkdir(parents=True)
+    assert main(["fit", str(table), "--out", str(out), "--force", *QUICK]) == 2
+    assert "scores.npz is not a file" in capsys.readouterr().err
+    assert {p.name for p in out.iterdir()} == {"scores.npz"}
+    assert main(["fit", str(table), "--out", str(table / "sub"), *QUICK]) == 2
+    assert "table.csv is a file; name a folder" in capsys.readouterr().err
+
+
+def test_without_matplotlib_the_rest_is_written(table, tmp_path, monkeypatch, capsys):
+    find = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *a: None if name == "matplotlib" else find(name, *a))
+    assert main(["fit", str(table), "--out", str(tmp_path / "out"), *QUICK]) == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == FILES - {"graph.png"}
+    assert "graph.png is left out" in capsys.readouterr().out
+
+
+def test_the_record_tells_how_the_file_was_read(tmp_path):
+    path = tmp_path / "genes.csv"
+    series = np.random.default_rng(0).standard_normal((3, 24))
+    path.write_text("".join(f"g{i}," + ",".join(f"{v:.5f}" for v in row) + "\n" for i, row in enumerate(series)))
+    arguments = ["fit", str(path), "--transpose", "--trajectory-length", "12", "--out", str(tmp_path / "out"), *QUICK]
+    assert main(arguments) == 0
+    source = json.loads((tmp_path / "out/run.json").read_text())["data"]
+    assert (source["transpose"], source["trajectory_length"], source["trajectories"]) == (True, 12, 2)
+
+
+def test_what_does_not_fit_in_memory_is_said_in_a_line(tmp_path, monkeypatch, capsys):
+    def exhausted(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr("grngc_fast.cli.commands.lorenz96", exhausted)
+    assert main(["demo", "--out", str(tmp_path / "out"), *QUICK]) == 2
+    assert "does not fit in memory" in capsys.readouterr().err
 
 
 def test_interrupt_writes_nothing(table, tmp_path, monkeypatch, capsys):

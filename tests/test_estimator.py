@@ -152,6 +152,27 @@ def test_scikit_learn_estimator_checks(estimator, check):
     check(estimator)
 
 
+def test_a_fit_that_fails_leaves_the_earlier_one_whole():
+    data = chain(60)
+    found = GRNGC(**QUICK).fit(data)
+    before = found.predict(data)
+    with pytest.raises(FloatingPointError):
+        found.set_params(learning_rate=1e30).fit(data * 100 + 7)
+    np.testing.assert_array_equal(found.predict(data), before)
+
+
+def test_fit_does_not_depend_on_the_callers_gradient_mode_or_default_dtype():
+    data = chain(60)
+    truth = GRNGC(**QUICK).fit(data).scores_
+    with torch.no_grad():
+        np.testing.assert_array_equal(GRNGC(**QUICK).fit(data).scores_, truth)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert GRNGC(**QUICK).fit(data).scores_.dtype == np.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 def test_random_state_fixes_the_result():
     data = chain(60)
     scores = [GRNGC(max_steps=20, hidden=8, random_state=seed).fit(data).scores_ for seed in (5, 5, 6)]
@@ -186,6 +207,11 @@ def with_value(row: int, column: int, value: float) -> np.ndarray:
         ),
         (pd.DataFrame({"a": ["1", "2", "oops"], "b": [1, 2, 3]}), "series 'a' has the non-number 'oops' at row 2"),
         (chain(40) + 1j, "Complex data not supported"),
+        (np.ma.masked_less(chain(40), -1.0), "masked array"),
+        (np.zeros((0, 5, 3)), "no trajectories"),
+        (pd.DataFrame({"a": pd.date_range("2020", periods=9), "b": pd.date_range("2021", periods=9)}), "dates"),
+        (chain(40) * [1.0, 1e200, 1.0], "series 'x1' has standard deviation (nan|inf)"),
+        (1.0 + 1e-15 * (chain(40) > 1) * [0, 1, 0] + chain(40) * [1, 0, 1], "series 'x1' has standard deviation"),
     ],
 )
 def test_data_that_cannot_be_used_is_named(X, message):
@@ -205,6 +231,10 @@ def test_data_that_cannot_be_used_is_named(X, message):
         ("lam", -1, "lam=-1; expected a number of at least 0"),
         ("lam", float("nan"), "lam=nan; expected"),
         ("hidden", [], r"hidden=\[\]; expected"),
+        ("hidden", True, "hidden=True; expected"),
+        ("hidden", 10**20, "hidden=1000"),
+        ("activation", ["relu"], r"activation=\['relu'\] is unknown"),
+        ("device", "meta", "device='meta' cannot be used here"),
         ("hidden", [8, 0], r"hidden=\[8, 0\]; expected"),
         ("max_steps", 0, "max_steps=0; expected"),
         ("batch_size", "big", "batch_size='big'; expected"),

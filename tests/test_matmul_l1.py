@@ -177,6 +177,22 @@ def test_non_finite_operands_propagate(poisoned, bad):
     assert not matmul_l1(**{name: v.requires_grad_() for name, v in x.items()}).isfinite()
 
 
+@pytest.mark.parametrize("grad", [True, False])
+def test_an_overflow_inside_the_product_is_not_hidden(grad):
+    a = torch.tensor([[1e20, 1e20]], requires_grad=grad)
+    b = torch.tensor([[1e20], [-1e20]]).expand(2, 3)
+    assert not matmul_l1(a, b).isfinite()
+    assert not matmul_l1(a, b, torch.ones(2, 2)).isfinite()
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (2, 0, 4), (2, 3, 0)])
+def test_scores_of_empty_dimensions_are_zero(shape):
+    m, k, q = shape
+    absolute, mean = matmul_abs_mean(torch.ones(m, k), torch.ones(k, q), signed=True)
+    assert torch.equal(absolute, torch.zeros(m, q))
+    assert torch.equal(mean, torch.zeros(m, q))
+
+
 def test_a_second_derivative_is_refused():
     a, b = torch.randn(4, 3, requires_grad=True), torch.randn(3, 5)
     (grad,) = torch.autograd.grad(matmul_l1(a, b), a, create_graph=True)

@@ -7,9 +7,10 @@ import itertools
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
-from grngc_fast import gradient_frobenius, gradient_l1
+from grngc_fast import causal_scores, gradient_frobenius, gradient_l1
 from grngc_fast.jacobian import ACTIVATIONS, Sandwich
 from grngc_fast.models import MLP
 
@@ -107,6 +108,84 @@ def test_any_module_equals_double_backward(build, chunk_elements, monkeypatch):
     for ours, theirs in ((gradient_l1, reference.gradient_l1), (gradient_frobenius, reference.gradient_frobenius)):
         truth = reference.value_and_gradients(theirs(model, x), model)
         assert_same(reference.value_and_gradients(ours(model, x), model), truth, 1e-10)
+
+
+class Checkpointed(Recurrent):
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.utils.checkpoint.checkpoint(super().forward, x, use_reentrant=False)
+
+
+class Counting(Residual):
+    """Changes a buffer in place on every call."""
+
+    def __init__(self, p: int) -> None:
+        super().__init__(p)
+        self.register_buffer("calls", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        return super().forward(x)
+
+
+class Cube(torch.autograd.Function):
+    """No batching rule."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 3 * ctx.saved_tensors[0] ** 2 * grad
+
+
+class Custom(nn.Module):
+    def __init__(self, p: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(p, p)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Cube.apply(self.inner(x[:, -1]))
+
+
+@pytest.mark.parametrize("build", [Recurrent, Checkpointed, Counting, Custom])
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_modules_without_a_batching_rule_equal_the_loop_in_float32(build, mode):
+    model, x = build(7), torch.randn(5, 3, 7)
+    getattr(model, mode)()
+    torch.manual_seed(1)
+    truth = reference.value_and_gradients(reference.gradient_l1(model, x), model)
+    torch.manual_seed(1)
+    assert_same(reference.value_and_gradients(gradient_l1(model, x), model), truth, 1e-4)
+
+
+def test_the_penalty_under_autocast_keeps_its_precision():
+    model, x = MLP(9, hidden=(7, 6), skip=True), torch.randn(5, 1, 9)
+    truth = gradient_l1(model, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(gradient_l1(model, x), truth)
+        inside = causal_scores(model, x)
+    torch.testing.assert_close(inside, causal_scores(model, x))
+
+
+@pytest.mark.parametrize("build", [lambda: MLP(4), lambda: Recurrent(4)])
+def test_targets_of_any_integer_type_and_range(build):
+    model, x = build(), torch.randn(3, 1, 4)
+    truth = gradient_l1(model, x, targets=[2, 0])
+    for dtype in (torch.uint8, torch.int32, torch.int64):
+        torch.testing.assert_close(gradient_l1(model, x, targets=torch.tensor([2, 0], dtype=dtype)), truth)
+    with pytest.raises(ValueError, match="targets"):
+        gradient_l1(model, x, targets=[4])
+
+
+def test_an_output_without_a_gradient_is_named():
+    class Detached(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).detach()
+
+    with pytest.raises(ValueError, match="does not depend on its input"):
+        gradient_l1(Detached(4, 4), torch.randn(3, 4))
 
 
 def test_any_module_with_an_extra_output_dimension():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -125,7 +127,7 @@ def test_divergence_keeps_the_last_good_parameters(monkeypatch):
 
 @pytest.mark.parametrize("every", [1, 7])
 def test_parameters_that_give_no_finite_forecast_are_never_kept(every):
-    with pytest.raises(FloatingPointError, match=f"first {every} steps; lower learning_rate"):
+    with pytest.raises(FloatingPointError, match=f"within the first {every} steps; lower learning_rate"):
         trained(windows(), learning_rate=1e30, evaluate_every=every)
 
 
@@ -148,6 +150,49 @@ def test_a_sampled_penalty_is_right_on_average(n_windows, n_targets):
         draws.append(gradient_l1(model, x[index], targets=rows).item() / len(rows))
     error = abs(np.mean(draws) - exact)
     assert error < 5 * np.std(draws) / len(draws) ** 0.5 + 1e-6
+
+
+@pytest.mark.parametrize(
+    "sample", [{"penalty_targets": 2}, {"penalty_windows": 1}, {"penalty_windows": 3, "penalty_targets": 1}]
+)
+def test_training_scales_a_sampled_penalty_to_the_whole(sample):
+    # Parameters that hardly move: the mean over steps is the expectation.
+    still = {
+        "learning_rate": 1e-12,
+        "max_steps": 2000,
+        "evaluate_every": 2000,
+        "batch_size": 8,
+        "validation_fraction": 0.0,
+    }
+    data = windows(n_series=5)
+    exact, sampled = (trained(data, **still, **s)[1].penalty[0] for s in ({}, sample))
+    assert sampled == pytest.approx(exact, rel=0.02)
+
+
+def test_the_learning_rate_falls_to_zero():
+    rates = []
+    step = torch.optim.Adam.step
+
+    def recorded(self, *args, **options):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.optim.Adam, "step", recorded)
+        trained(windows(), max_steps=50)
+    assert rates[0] == 1e-2
+    assert all(a > b for a, b in itertools.pairwise(rates))
+    assert rates[-1] < 2e-5
+
+
+def test_a_finite_explosion_is_a_divergence_too():
+    with pytest.raises(FloatingPointError, match="exploded"):
+        trained(windows(), learning_rate=1e5, lam=0.0)
+
+
+def test_nothing_to_hold_out_is_an_error():
+    with pytest.raises(InputError, match="leaves none to hold out"):
+        trained(windows(6), validation_fraction=0.01)
 
 
 def test_small_problems_pay_the_whole_penalty_and_large_ones_a_sample_of_targets():

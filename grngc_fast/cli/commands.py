@@ -16,15 +16,16 @@ from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
 from ..graph import CausalGraph, check_selection
 from ..series import SeriesTable
-from .results import FIT_FILES, SIMULATION_FILES, OutputFolder, run_record, write_fit, write_simulation
+from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
+READ_OPTIONS = ("delimiter", "trajectory_column", "trajectory_length", "transpose", "drop_constant")
 
 
 def demo(args: argparse.Namespace) -> None:
     """Lorenz-96 from simulation to written results."""
-    out = OutputFolder(args.out, FIT_FILES, args.force)
+    out = OutputFolder(args.out, fit_files(), args.force)
     data = lorenz96(args.series, args.steps, args.forcing, seed=args.seed)
     print(f"Lorenz-96: {args.series} series, {args.steps} steps, F={args.forcing:g}, seed {args.seed}")
     source = {"system": "lorenz96", "series": args.series, "steps": args.steps, "forcing": args.forcing}
@@ -33,15 +34,9 @@ def demo(args: argparse.Namespace) -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
-    out = OutputFolder(args.out, FIT_FILES, args.force)
-    table = read_table(
-        args.file,
-        delimiter=args.delimiter,
-        trajectory_column=args.trajectory_column,
-        trajectory_length=args.trajectory_length,
-        transpose=args.transpose,
-        drop_constant=args.drop_constant,
-    )
+    out = OutputFolder(args.out, fit_files(), args.force)
+    reading = {name: getattr(args, name) for name in READ_OPTIONS}
+    table = read_table(args.file, **reading)
     truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=args.drop_constant)
     count = len(table.trajectories)
     print(
@@ -51,6 +46,7 @@ def fit(args: argparse.Namespace) -> None:
     source = {
         "file": str(args.file),
         "sha256": hashlib.sha256(args.file.read_bytes()).hexdigest(),
+        **reading,
         "series": table.n_series,
         "steps": table.n_steps,
         "trajectories": count,
@@ -113,7 +109,7 @@ def _fit_and_write(
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
         _print_evaluation(evaluation, diagonal=False)
-    print(f"wrote {out.path}: {', '.join(FIT_FILES)}")
+    print(f"wrote {out.path}: {', '.join(out.files)}")
 
 
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:

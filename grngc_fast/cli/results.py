@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -36,12 +37,19 @@ class OutputFolder:
         self.path, self.files = path, tuple(files)
         if path.exists() and not path.is_dir():
             raise InputError(f"--out {path} is a file; name a folder")
+        odd = [name for name in files if (path / name).exists() and not (path / name).is_file()]
+        if odd:
+            raise InputError(
+                f"{path / odd[0]} is not a file and cannot be overwritten; move it away or name another folder"
+            )
         present = [name for name in files if (path / name).exists()]
         if present and not force:
             raise InputError(
                 f"{path} holds results already ({', '.join(present)}); name another folder or pass --force"
             )
         above = next(p for p in (path, *path.absolute().parents) if p.exists())
+        if not above.is_dir():
+            raise InputError(f"--out {path}: {above} is a file; name a folder")
         if not os.access(above, os.W_OK):
             raise InputError(f"--out {path}: no permission to write in {above}")
 
@@ -61,6 +69,14 @@ class OutputFolder:
                 self.path.rmdir()
 
 
+def fit_files() -> tuple[str, ...]:
+    """Files of a fit; without matplotlib there is no picture."""
+    if importlib.util.find_spec("matplotlib") is not None:
+        return FIT_FILES
+    print('graph.png is left out: it needs matplotlib, pip install "grngc-fast[plot]"')
+    return tuple(name for name in FIT_FILES if name != "graph.png")
+
+
 def write_fit(
     out: OutputFolder,
     found: GRNGC,
@@ -72,7 +88,8 @@ def write_fit(
     with out.staged() as stage:
         found.graph_.to_csv(stage / "edges.csv", **selection)
         found.graph_.save(stage / "scores.npz")
-        plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
+        if "graph.png" in out.files:
+            plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
@@ -114,7 +131,7 @@ def run_record(
 
 
 def write_simulation(out: OutputFolder, data: Dataset) -> None:
-    """data.csv, truth.csv (source, target, lag) and truth.npz ([effect, cause(, lag)])."""
+    """data.csv, truth.csv (source, target) and truth.npz ([effect, cause(, lag)])."""
     names, truth = data.names, data.truth
     assert truth is not None
     with out.staged() as stage:

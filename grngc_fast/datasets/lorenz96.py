@@ -58,6 +58,10 @@ def lorenz96(
     real("forcing", forcing, -np.inf)
     real("dt", dt, 0, open_low=True)
     if substeps is None:
+        if abs(forcing) > 10_000:
+            raise InputError(
+                f"forcing={forcing:g} moves the state too fast to integrate; use one below 10000, or give substeps"
+            )
         substeps = max(4, int(np.ceil(0.4 * abs(forcing))))
     whole("substeps", substeps, 1)
     real("noise", noise, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 from typing_extensions import TypeIs
 
@@ -21,6 +22,20 @@ class HasFactors(Protocol):
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
         """Factors at x (N, L, P), for the rows `targets` (indices) or all."""
         ...
+
+
+def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors:
+    """The model's factors outside autocast: the op's precision is its own, and its operands have one dtype.
+
+    Raises
+    ------
+    ValueError : targets that the model does not have.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        try:
+            return model.jacobian_factors(x, targets)
+        except IndexError as error:
+            raise ValueError(f"targets that the model does not have: {error}") from error
 
 
 def has_factors(model: nn.Module | Any) -> TypeIs[HasFactors]:

@@ -18,7 +18,7 @@ class History:
     validation : mean squared error on the held-out windows; NaN without any.
     active_edges : cause-effect pairs, self-influence included, above a tenth of the strongest's mean absolute gradient.
     best_step : the step whose parameters were kept.
-    stopped : "max_steps", "early" (validation error stopped falling), "diverged" or "interrupted".
+    stopped : "max_steps", "early" (validation error stopped falling) or "diverged".
     """
 
     step: list[int] = field(default_factory=list)

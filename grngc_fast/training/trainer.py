@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..errors import FitDivergedWarning
+from ..errors import FitDivergedWarning, InputError
 from ..penalty import gradient_l1
 from ..scores import mean_gradients
 from .history import History
@@ -20,6 +20,8 @@ from .windows import Windows
 
 # A pair counts as active above this share of the strongest one's mean absolute gradient.
 ACTIVE_SHARE = 0.1
+# In standardised units the mean forecast has error 1.
+DIVERGED_ERROR = 1e6
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,16 @@ def train(
 
     Raises
     ------
+    InputError : a validation fraction that leaves no window on one side.
     FloatingPointError : the loss is not finite from the first step on. Later a `FitDivergedWarning` is given, and the last
         good parameters are kept.
     """
     training, validation = windows.split(options.validation_fraction)
+    if options.validation_fraction > 0 and validation is None:
+        raise InputError(
+            f"validation_fraction={options.validation_fraction:g} of {len(windows)} windows leaves none to hold out or none to"
+            " train on; change it, or train on all (early_stopping=False)"
+        )
     every = options.evaluate_every or max(1, options.max_steps // 50)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.max_steps)
@@ -103,11 +111,13 @@ def train(
             error = _validation_error(model, validation)
             gradients = _batch_gradients(model, x[: sample.n_windows])
             # The loss was taken before the step: the parameters kept must give finite results themselves.
-            fine = math.isfinite(mean_forecast + mean_penalty) and not math.isinf(error)
+            fine = (
+                math.isfinite(mean_forecast + mean_penalty) and mean_forecast < DIVERGED_ERROR and not math.isinf(error)
+            )
             if not (fine and _finite(model, x, y) and bool(gradients.isfinite().all())):
                 if not history.step:
                     raise FloatingPointError(
-                        f"the loss was not finite within the first {step} steps; lower learning_rate"
+                        f"the loss was not finite, or exploded, within the first {step} steps; lower learning_rate"
                         f" (now {options.learning_rate:g}) or lam (now {options.lam:g})"
                     )
                 history.stopped = "diverged"
@@ -171,7 +181,7 @@ def _finite(model: nn.Module, x: Tensor, y: Tensor) -> bool:
     model.eval()
     with torch.no_grad():
         error = F.mse_loss(model(x), y)
-    return bool(error.isfinite()) and all(bool(p.isfinite().all()) for p in model.parameters())
+    return bool(error < DIVERGED_ERROR) and all(bool(p.isfinite().all()) for p in model.parameters())
 
 
 def _validation_error(model: nn.Module, windows: Windows | None) -> float:

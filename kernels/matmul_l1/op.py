@@ -40,6 +40,8 @@ def matmul_l1(
     reduction : "none" gives one value per batch element, "sum" their sum, a scalar.
     backend : "tiled" (cache-sized tiles), "reference" (the definition, stores the product) or "auto".
 
+    Autocast does not reach into the op: it computes in the dtype of its operands.
+
     Returns
     -------
     Tensor of the broadcast batch shape, a scalar for `reduction="sum"`. Dtype of the operands; float16 and bfloat16 are
@@ -65,7 +67,8 @@ def matmul_l1(
     if any(x.numel() == 0 for x in operands if x is not None):
         return reference.matmul_l1(a, b, scale, bias, reduction)
     flat = [None if x is None else _flatten(x, batch) for x in operands]
-    values = cast(Tensor, _MatmulL1.apply(*flat, reduction == "sum"))  # type: ignore[no-untyped-call]
+    with torch.autocast(a.device.type, enabled=False):
+        values = cast(Tensor, _MatmulL1.apply(*flat, reduction == "sum"))  # type: ignore[no-untyped-call]
     return values.sum() if reduction == "sum" else values.reshape(batch)
 
 
@@ -107,8 +110,8 @@ def matmul_abs_mean(
         raise ValueError(f"bias is shared by all windows and has two dimensions (M, Q); got {tuple(bias.shape)}")
     if 0 in (*a.shape[:-2], *b.shape[:-2], *(() if scale is None else scale.shape[:1])):
         raise ValueError("a mean over no windows is undefined: the window dimension is 0")
-    with torch.no_grad():
-        if backend == "reference":
+    with torch.no_grad(), torch.autocast(a.device.type, enabled=False):
+        if backend == "reference" or 0 in (*a.shape, *b.shape):
             absolute, mean = reference.matmul_abs_mean(a, b, scale, bias)
             return (absolute, mean) if signed else absolute
         dtype = a.dtype

@@ -32,5 +32,5 @@ def matmul_abs_mean(
 ) -> tuple[Tensor, Tensor]:
     """Mean absolute and mean signed product over all windows, each (M, Q)."""
     windows = product(a, b, scale, bias)
-    windows = windows.reshape(-1, *windows.shape[-2:])
+    windows = windows.unsqueeze(0) if windows.dim() == 2 else windows.flatten(0, -3)
     return windows.abs().mean(0), windows.mean(0)

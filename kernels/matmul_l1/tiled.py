@@ -61,6 +61,17 @@ def _tile_elements(x: Tensor) -> int:
     return TILE_BYTES.get(x.device.type, TILE_BYTES["cpu"]) // x.element_size()
 
 
+def _cannot_overflow(a: Tensor, b: Tensor, scale: Tensor | None) -> bool:
+    """No entry of the product can overflow. One that did would be NaN, have sign 0 and be missing from <left, G>."""
+    if a.device.type != "cpu":
+        return False
+    bound = float(a.shape[-1])
+    for x in (a, b) if scale is None else (a, b, scale):
+        low, high = x.detach().aminmax()
+        bound *= max(-float(low), float(high))
+    return bound < torch.finfo(a.dtype).max
+
+
 def _tile_rows(x: Tensor, columns: int, width: int) -> int:
     """Rows to a tile, a multiple of 64 where there are as many: the products' own blocking wastes less."""
     rows = max(1, _tile_elements(x) // max(columns, width))
@@ -163,7 +174,9 @@ def _windows(
     grad_b = b.new_zeros(n_columns, width) if needs.b else None
     b_transposed = b.T.contiguous() if needs.left else None
     # <left, G> is the value at the price of a pass over rows x K; with a bias it is not, and at K > Q it is no saving.
-    by_identity = needs.left and bias is None and weights is None and width <= n_columns
+    by_identity = (
+        needs.left and bias is None and weights is None and width <= n_columns and _cannot_overflow(a, b, scale)
+    )
     # Every buffer once: a fresh allocation of this size costs its page faults in each tile.
     size = windows * rows
     tile = a.new_empty(size * columns)
@@ -227,7 +240,10 @@ def _batched(a: Tensor, b: Tensor, needs: Needs, weights: Tensor | None) -> tupl
     n_batch, n_rows, n_columns = a.shape[0], a.shape[1], b.shape[2]
     step = max(1, _tile_elements(a) // (n_rows * n_columns))
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
-    grads = Gradients(a=torch.empty_like(a) if needs.a else None, b=torch.empty_like(b) if needs.b else None)
+    grads = Gradients(
+        a=torch.empty_like(a, memory_format=torch.contiguous_format) if needs.a else None,
+        b=torch.empty_like(b, memory_format=torch.contiguous_format) if needs.b else None,
+    )
     for span in _spans(n_batch, step):
         p = torch.bmm(a[span], b[span])
         values[span] = p.abs().sum(dim=(1, 2)).to(torch.float64)
@@ -235,9 +251,9 @@ def _batched(a: Tensor, b: Tensor, needs: Needs, weights: Tensor | None) -> tupl
         if weights is not None:
             p.mul_(weights[span, None, None])
         if grads.a is not None:
-            grads.a[span] = torch.bmm(p, b[span].mT)
+            torch.bmm(p, b[span].mT, out=grads.a[span])
         if grads.b is not None:
-            grads.b[span] = torch.bmm(a[span].mT, p)
+            torch.bmm(a[span].mT, p, out=grads.b[span])
     return values, grads
 
 
