@@ -128,3 +128,12 @@ def test_a_dataset_refuses_a_truth_of_another_size_and_hands_out_x() -> None:
     assert "3 series, 12 steps in 2 trajectories, no truth" in repr(Dataset(two, None, "two"))
     with pytest.raises(InputError, match=r"truth of bad has shape \(2, 2\)"):
         Dataset(one, TRUTH[:2, :2], "bad")
+
+
+def test_a_header_in_another_order_permutes_rows_and_columns_alike(tmp_path):
+    # Written in the order c, a, b: row c has its only one under a, so a causes c.
+    path = tmp_path / "truth.csv"
+    path.write_text("c,a,b\n0,1,0\n0,0,0\n0,0,0\n")
+    truth = read_truth(path, ["a", "b", "c"])
+    assert truth[2, 0]
+    assert truth.sum() == 1
