@@ -190,6 +190,10 @@ def test_a_finite_explosion_is_a_divergence_too():
         trained(windows(), learning_rate=1e5, lam=0.0)
 
 
+def test_patience_without_held_out_windows_trains_to_the_end():
+    assert trained(windows(), validation_fraction=0.0, patience=1)[1].best_step == 30
+
+
 def test_nothing_to_hold_out_is_an_error():
     with pytest.raises(InputError, match="leaves none to hold out"):
         trained(windows(6), validation_fraction=0.01)

@@ -30,5 +30,15 @@ class History:
     best_step: int = 0
     stopped: str = "max_steps"
 
+    def append(
+        self, step: int, forecast: float, penalty: float, lam: float, validation: float, active_edges: int
+    ) -> None:
+        self.step.append(step)
+        self.forecast.append(forecast)
+        self.penalty.append(penalty)
+        self.loss.append(forecast + lam * penalty)
+        self.validation.append(validation)
+        self.active_edges.append(active_edges)
+
     def __len__(self) -> int:
         return len(self.step)

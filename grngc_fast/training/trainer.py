@@ -80,61 +80,36 @@ def train(
     sample = _sample(model, training, batches, options)
 
     history, best, kept, waited = History(), math.inf, _state(model), 0
-    forecast_sum = penalty_sum = torch.zeros((), device=windows.steps.device)
-    since = 0
+    sums = _Sums()
     model.train()
     with tqdm(total=options.max_steps, disable=verbose < 1, unit="step", dynamic_ncols=True) as bar:
         for step in range(1, options.max_steps + 1):
             index = batches.next().to(windows.steps.device)
             x, y = training.inputs(index), training.targets(index)
             forecast = F.mse_loss(model(x), y)
-            penalty = forecast.new_zeros(())
-            if options.lam > 0:
-                targets = sample.targets(y.shape[1], generator, y.device)
-                n_targets = y.shape[1] if targets is None else len(targets)
-                penalty = gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
-            loss = forecast + options.lam * penalty
+            penalty = _sampled_penalty(model, x, sample, generator) if options.lam > 0 else forecast.new_zeros(())
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            (forecast + options.lam * penalty).backward()
             optimizer.step()
             schedule.step()
-            forecast_sum, penalty_sum, since = (
-                forecast_sum + forecast.detach(),
-                penalty_sum + penalty.detach(),
-                since + 1,
-            )
+            sums.add(forecast, penalty)
             if step % every and step != options.max_steps:
                 continue
 
-            mean_forecast, mean_penalty = float(forecast_sum) / since, float(penalty_sum) / since
-            forecast_sum, penalty_sum, since = torch.zeros_like(forecast_sum), torch.zeros_like(penalty_sum), 0
-            error = _validation_error(model, validation)
-            gradients = _batch_gradients(model, x[: sample.n_windows])
+            mean_forecast, mean_penalty = sums.means()
             # The loss was taken before the step: the parameters kept must give finite results themselves.
-            fine = (
-                math.isfinite(mean_forecast + mean_penalty) and mean_forecast < DIVERGED_ERROR and not math.isinf(error)
-            )
-            if not (fine and _finite(model, x, y) and bool(gradients.isfinite().all())):
-                if not history.step:
-                    raise FloatingPointError(
-                        f"the loss was not finite, or exploded, within the first {step} steps; lower learning_rate"
-                        f" (now {options.learning_rate:g}) or lam (now {options.lam:g})"
-                    )
-                history.stopped = "diverged"
-                warnings.warn(
-                    f"training diverged at step {step}; the parameters of step {history.best_step} were kept."
-                    f" Lower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})",
-                    FitDivergedWarning,
-                    stacklevel=3,
-                )
+            model.eval()
+            error = _validation_error(model, validation)
+            gradients = mean_gradients(model, [x[: min(8, sample.n_windows)]]).summary
+            if not (
+                math.isfinite(mean_penalty)
+                and mean_forecast < DIVERGED_ERROR
+                and _usable(model, x, y, error, gradients)
+            ):
+                _diverged(history, step, options)
                 break
             edges = int((gradients > ACTIVE_SHARE * gradients.max()).sum())
-            history.step.append(step)
-            history.forecast.append(mean_forecast)
-            history.penalty.append(mean_penalty)
-            history.loss.append(mean_forecast + options.lam * mean_penalty)
-            history.validation.append(error)
-            history.active_edges.append(edges)
+            history.append(step, mean_forecast, mean_penalty, options.lam, error, edges)
             bar.update(step - bar.n)
             bar.set_postfix(loss=f"{history.loss[-1]:.4f}", penalty=f"{mean_penalty:.3f}", edges=edges, refresh=False)
             if validation is None or options.patience is None or error < best:
@@ -148,6 +123,42 @@ def train(
     model.load_state_dict(kept)
     model.eval()
     return history
+
+
+def _sampled_penalty(model: nn.Module, x: Tensor, sample: PenaltySample, generator: torch.Generator) -> Tensor:
+    """Mean over targets of the summed absolute gradient, or an unbiased estimate of it."""
+    n_series = x.shape[2]
+    targets = sample.targets(n_series, generator, x.device)
+    n_targets = n_series if targets is None else len(targets)
+    return gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
+
+
+def _diverged(history: History, step: int, options: TrainingOptions) -> None:
+    advice = f"ower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})"
+    if not len(history):
+        raise FloatingPointError(f"the loss was not finite, or exploded, within the first {step} steps; l{advice}")
+    history.stopped = "diverged"
+    message = f"training diverged at step {step}; the parameters of step {history.best_step} were kept. L{advice}"
+    warnings.warn(message, FitDivergedWarning, stacklevel=4)
+
+
+class _Sums:
+    """Forecast error and penalty since the last look, added up without waiting for the device."""
+
+    def __init__(self) -> None:
+        self.total: Tensor | None = None
+        self.count = 0
+
+    def add(self, forecast: Tensor, penalty: Tensor) -> None:
+        parts = torch.stack([forecast.detach(), penalty.detach()])
+        self.total = parts if self.total is None else self.total + parts
+        self.count += 1
+
+    def means(self) -> tuple[float, float]:
+        assert self.total is not None
+        forecast, penalty = (self.total / self.count).tolist()
+        self.total, self.count = None, 0
+        return forecast, penalty
 
 
 class _Batches:
@@ -177,17 +188,17 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _finite(model: nn.Module, x: Tensor, y: Tensor) -> bool:
-    model.eval()
+def _usable(model: nn.Module, x: Tensor, y: Tensor, validation_error: float, gradients: Tensor) -> bool:
+    """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
     with torch.no_grad():
         error = F.mse_loss(model(x), y)
-    return bool(error < DIVERGED_ERROR) and all(bool(p.isfinite().all()) for p in model.parameters())
+    finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in model.parameters())]
+    return bool(error < DIVERGED_ERROR) and not math.isinf(validation_error) and all(map(bool, finite))
 
 
 def _validation_error(model: nn.Module, windows: Windows | None) -> float:
     if windows is None:
         return math.nan
-    model.eval()
     with torch.no_grad():
         parts = [
             F.mse_loss(model(windows.inputs(i)), windows.targets(i), reduction="sum")
@@ -195,9 +206,3 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
         ]
     error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
     return error if math.isfinite(error) else math.inf
-
-
-def _batch_gradients(model: nn.Module, x: Tensor) -> Tensor:
-    """(P, P) mean absolute gradients of at most eight windows, for the count of active edges."""
-    model.eval()
-    return mean_gradients(model, [x[:8]]).summary

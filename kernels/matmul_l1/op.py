@@ -34,7 +34,8 @@ def matmul_l1(
     Parameters
     ----------
     a : (..., M, K)
-    b : (..., K, Q); batch dimensions broadcast.
+    b : (..., K, Q); batch dimensions broadcast. An operand without them is shared, never copied; one that broadcasts
+        along some of several is expanded to all.
     scale : (..., N, K), the diagonal middle of a one-hidden-layer network.
     bias : (..., M, Q), a linear path added to every window's product.
     reduction : "none" gives one value per batch element, "sum" their sum, a scalar.
