@@ -307,7 +307,7 @@ def _check_options(est: GRNGC) -> None:
     _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
     _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
     widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
-    fits = [isinstance(h, numbers.Integral) and type(h) is not bool and 1 <= int(h) <= MAX_HIDDEN for h in widths]
+    fits = [not isinstance(h, bool) and isinstance(h, numbers.Integral) and 1 <= int(h) <= MAX_HIDDEN for h in widths]
     if est.hidden is not None and not (fits and all(fits)):
         raise InputError(
             f"hidden={est.hidden!r}; expected a whole number from 1 to {MAX_HIDDEN}, a list of such, or None"
