@@ -62,8 +62,10 @@ def _sum(parts: list[Tensor]) -> Tensor:
 
 
 def _check(model: nn.Module, x: Tensor, targets: Tensor | Sequence[int] | None) -> Tensor | None:
-    if not isinstance(x, Tensor) or not x.is_floating_point():
-        raise ValueError(f"x must be a floating-point tensor of windows, got {getattr(x, 'dtype', type(x).__name__)}")
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch tensor of windows, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be a floating-point tensor of windows, got {x.dtype}")
     if x.dim() < 2 or len(x) == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
     if targets is None:

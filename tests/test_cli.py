@@ -168,7 +168,7 @@ def test_a_missing_file_and_a_truth_of_other_series(table, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("arguments", [["fit"], ["fit", "x.csv", "--out", "y", "--lamb-da", "3"], ["teleport"], []])
+@pytest.mark.parametrize("arguments", [["fit"], ["fit", "x.csv", "--out", "y", "--lag", "3"], ["teleport"], []])
 def test_unknown_arguments_exit_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
@@ -216,6 +216,33 @@ def test_what_does_not_fit_in_memory_is_said_in_a_line(tmp_path, monkeypatch, ca
     monkeypatch.setattr("grngc_fast.cli.commands.lorenz96", exhausted)
     assert main(["demo", "--out", str(tmp_path / "out"), *QUICK]) == 2
     assert "does not fit in memory" in capsys.readouterr().err
+
+
+def test_suspicious_tables_are_fitted_with_a_warning(tmp_path, capsys):
+    series = np.random.default_rng(0).standard_normal((12, 3)) ** 2
+    np.savetxt(tmp_path / "a.csv", np.c_[np.arange(12.0), series], delimiter=",", header="Hours,a,b,c", comments="")
+    assert main(["fit", str(tmp_path / "a.csv"), "--out", str(tmp_path / "a"), *QUICK]) == 0
+    assert "series 'Hours' rises at every step; if it is the time" in capsys.readouterr().err
+    np.savetxt(tmp_path / "b.csv", series, delimiter=",", header="a,b,c", comments="")
+    assert main(["fit", str(tmp_path / "b.csv"), "--out", str(tmp_path / "b"), *QUICK]) == 0
+    assert "warning" not in capsys.readouterr().err
+    assert main(["fit", str(tmp_path / "b.csv"), "--transpose", "--out", str(tmp_path / "c"), *QUICK]) == 0
+    assert "every series is named by a number" in capsys.readouterr().err
+
+
+def test_true_edges_of_other_series_are_skipped_on_request(table, tmp_path, capsys):
+    truth = broken(tmp_path, "truth.tsv", "gal4\tswi5\nabc1\tgal4\n")
+    fit = ["fit", str(table), "--truth", str(truth), *QUICK]
+    assert main([*fit, "--out", str(tmp_path / "one")]) == 2
+    assert "pass --ignore-unknown" in capsys.readouterr().err
+    assert main([*fit, "--ignore-unknown", "--out", str(tmp_path / "two")]) == 0
+    assert main(["evaluate", str(tmp_path / "two"), str(truth), "--ignore-unknown"]) == 0
+    assert "1 true edges of 6" in capsys.readouterr().out
+
+
+def test_the_edges_shown_are_the_edges_written(table, tmp_path, capsys):
+    assert main(["fit", str(table), "--out", str(tmp_path / "out"), "--top-k", "2", *QUICK]) == 0
+    assert len([line for line in capsys.readouterr().out.splitlines() if "  lag " in line]) == 2
 
 
 def test_interrupt_writes_nothing(table, tmp_path, monkeypatch, capsys):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 
+import numpy as np
 import pytest
 import torch
 import torch.utils.checkpoint
@@ -186,6 +187,8 @@ def test_an_output_without_a_gradient_is_named():
 
     with pytest.raises(ValueError, match="does not depend on its input"):
         gradient_l1(Detached(4, 4), torch.randn(3, 4))
+    with pytest.raises(ValueError, match="returned a tuple"):
+        gradient_l1(nn.LSTM(4, 4, batch_first=True), torch.randn(3, 2, 4))
 
 
 def test_any_module_with_an_extra_output_dimension():
@@ -222,6 +225,7 @@ def test_the_cheaper_end_takes_the_middle():
         (torch.zeros(0, 1, 5), None, "at least one window"),
         (torch.zeros(3, 2, 5), None, r"expected \(N, 1, 5\)"),
         (torch.zeros(3, 1, 5, dtype=torch.long), None, "floating-point"),
+        (np.zeros((3, 1, 5)), None, "torch tensor of windows, got ndarray"),
         (torch.zeros(3, 1, 5), [], "non-empty list"),
         (torch.zeros(3, 1, 5), [0.5], "non-empty list"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import secrets
+import sys
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,12 @@ def fit(args: argparse.Namespace) -> None:
     out = OutputFolder(args.out, fit_files(), args.force)
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
-    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=args.drop_constant)
+    truth = (
+        None
+        if args.truth is None
+        else read_truth(args.truth, table.names, ignore_unknown=args.ignore_unknown or args.drop_constant)
+    )
+    _warn_of_suspects(table)
     count = len(table.trajectories)
     print(
         f"{args.file}: {table.n_series} series, {table.n_steps} steps"
@@ -58,7 +64,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """A written result against known edges."""
     path = args.result / "scores.npz" if args.result.is_dir() else args.result
     graph = CausalGraph.load(path)
-    truth = read_truth(args.truth, graph.names)
+    truth = read_truth(args.truth, graph.names, ignore_unknown=args.ignore_unknown)
     scores = graph.scores
     if truth.ndim == 3:
         if graph.lag_scores is None:
@@ -104,12 +110,33 @@ def _fit_and_write(
     write_fit(out, found, selection, record, truth)
 
     print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
-    for edge in found.graph_.edges(top_k=min(SHOWN_EDGES, table.n_series * (table.n_series - 1))):
+    for edge in found.graph_.edges(**selection)[:SHOWN_EDGES]:
         sign = {1: "+", -1: "-", 0: " "}[edge.sign]
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
         _print_evaluation(evaluation, diagonal=False)
     print(f"wrote {out.path}: {', '.join(out.files)}")
+
+
+def _warn_of_suspects(table: SeriesTable) -> None:
+    """Say what looks like a time column, or like rows taken for columns."""
+    rising = np.all([(np.diff(t, axis=0) > 0).all(axis=0) for t in table.trajectories], axis=0)
+    if table.n_steps - len(table.trajectories) >= 5:
+        for i in np.flatnonzero(rising):
+            _warn(f"series {table.names[i]!r} rises at every step; if it is the time, remove the column")
+    if table.named and all(_is_measurement(name) for name in table.names):
+        _warn("every series is named by a number; check which way the table runs, and --transpose")
+
+
+def _is_measurement(name: str) -> bool:
+    try:
+        return not float(name).is_integer()
+    except (ValueError, OverflowError):
+        return False
+
+
+def _warn(message: str) -> None:
+    print(f"grngc-fast: warning: {message}", file=sys.stderr)
 
 
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,9 +10,17 @@ from collections.abc import Sequence
 from ..errors import FitDivergedWarning, InputError
 from .parser import build_parser
 
+# Options that the library's messages call by their Python names.
+_OPTIONS = re.compile(
+    r"\b(transpose|drop_constant|ignore_unknown|trajectory_column|trajectory_length|early_stopping)(=True\b|=(?!F)|\b)"
+)
+
 
 def _refused(reason: str) -> int:
-    print(f"grngc-fast: error: {reason}", file=sys.stderr)
+    def flag(match: re.Match[str]) -> str:
+        return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
+
+    print(f"grngc-fast: error: {_OPTIONS.sub(flag, reason)}", file=sys.stderr)
     return 2
 
 

@@ -15,12 +15,16 @@ from . import commands
 def build_parser() -> argparse.ArgumentParser:
     """Parser whose result carries `run`, the command to call with it."""
     parser = argparse.ArgumentParser(
-        prog="grngc-fast", description="Neural Granger causality from a table of time series (GRNGC, arXiv 2507.11178)."
+        prog="grngc-fast",
+        allow_abbrev=False,
+        description="Neural Granger causality from a table of time series (GRNGC, arXiv 2507.11178).",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     sub = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    demo = sub.add_parser("demo", help="simulate Lorenz-96, fit, evaluate against the truth, write the results")
+    demo = sub.add_parser(
+        "demo", allow_abbrev=False, help="simulate Lorenz-96, fit, evaluate against the truth, write the results"
+    )
     demo.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
     demo.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
     demo.add_argument("--forcing", type=float, default=10.0, help="forcing F; above 8 chaotic (%(default)s)")
@@ -28,8 +32,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_output(demo, default=Path("grngc-demo"))
     demo.set_defaults(run=commands.demo, seed=0)
 
-    fit = sub.add_parser("fit", help="infer the causal graph of a table of series")
-    fit.add_argument("file", type=Path, help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series")
+    fit = sub.add_parser("fit", allow_abbrev=False, help="infer the causal graph of a table of series")
+    fit.add_argument(
+        "file",
+        type=Path,
+        help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series; a column called time is left out",
+    )
     fit.add_argument("--delimiter", help="of a text table; recognised if not given")
     fit.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
     fit.add_argument("--drop-constant", action="store_true", help="leave out series that never change")
@@ -37,19 +45,23 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
     split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
     fit.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
+    fit.add_argument(
+        "--ignore-unknown", action="store_true", help="skip true edges of series that the table does not hold"
+    )
     _add_fit_options(fit)
     _add_output(fit, default=None)
     fit.set_defaults(run=commands.fit)
 
-    evaluate = sub.add_parser("evaluate", help="AUROC and AUPRC of a result against known edges")
+    evaluate = sub.add_parser("evaluate", allow_abbrev=False, help="AUROC and AUPRC of a result against known edges")
     evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
     evaluate.add_argument("truth", type=Path, help="edge list (source, target[, 0/1]) or [effect, cause] matrix")
+    evaluate.add_argument("--ignore-unknown", action="store_true", help="skip true edges of series not in the result")
     evaluate.add_argument(
         "--diagonal", action="store_true", help="count self-influence too; off in the strict protocol"
     )
     evaluate.set_defaults(run=commands.evaluate)
 
-    simulate = sub.add_parser("simulate", help="write a simulated table and its true edges")
+    simulate = sub.add_parser("simulate", allow_abbrev=False, help="write a simulated table and its true edges")
     simulate.add_argument("system", choices=["lorenz96", "var"])
     simulate.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
     simulate.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
@@ -90,7 +102,9 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
     chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument("--top-k", type=int, metavar="K", help="write the K strongest edges")
+    chosen.add_argument(
+        "--top-k", type=int, metavar="K", help="write the K strongest edges (all pairs, at most 100000)"
+    )
     chosen.add_argument("--threshold", type=float, metavar="S", help="write edges that score above S")
     chosen.add_argument("--density", type=float, metavar="D", help="write this share of all pairs, strongest first")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

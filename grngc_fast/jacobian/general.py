@@ -37,7 +37,11 @@ def jacobian_chunks(
     differentiable = torch.is_grad_enabled()
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        result: Tensor = model(x)
+        result = model(x)
+    if not isinstance(result, Tensor):
+        raise ValueError(
+            f"the model returned a {type(result).__name__}; expected one tensor (N, P): wrap it to return its forecast"
+        )
     shape, n_windows = tuple(result.shape), len(x)
     if result.dim() < 2 or len(result) != n_windows or shape[1:-1].count(1) != len(shape) - 2:
         raise ValueError(f"the model returned shape {shape} for {n_windows} windows; expected (N, P) or (N, 1, P)")
