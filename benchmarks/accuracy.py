@@ -31,6 +31,7 @@ DEVELOPMENT = (
     "Lorenz-96 F=10",
     "Lorenz-96 F=40",
     "VAR P=10",
+    "VAR P=100",
     "DREAM4 size 100 net 1",
     "DREAM4 size 100 net 2",
 )

@@ -25,7 +25,7 @@ from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, train
 
 MODELS = ("mlp",)
-SKIP_ABOVE = 200
+SKIP_ABOVE_INPUTS = 200
 MAX_HIDDEN = 2**20
 
 
@@ -44,8 +44,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of P above 512 series.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
-    skip : add a linear path from input to output; None adds one above 200 series, where without it the hidden layer has to
-        grow with P (Lorenz-96, P=300, 1000 steps: AUPRC .99 with it, .59 without at the same width, .98 at 600 units).
+    skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden
+        layer has to grow with them.
     max_steps, batch_size, learning_rate : of Adam with cosine decay.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
@@ -228,7 +228,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         return tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
 
     def _skip(self, n_series: int) -> bool:
-        return n_series > SKIP_ABOVE if self.skip is None else bool(self.skip)
+        return n_series * self.lags > SKIP_ABOVE_INPUTS if self.skip is None else bool(self.skip)
 
     def _training_options(self) -> TrainingOptions:
         return TrainingOptions(

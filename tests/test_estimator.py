@@ -124,10 +124,11 @@ def test_scikit_learn_conventions():
         GRNGC().predict(data)
 
 
-def test_many_series_get_a_linear_path_and_few_do_not():
+def test_many_inputs_get_a_linear_path_and_few_do_not():
     data = np.random.default_rng(0).standard_normal((30, 201))
     assert GRNGC(max_steps=2, random_state=0).fit(data).model_.skip is not None
     assert GRNGC(max_steps=2, random_state=0).fit(data[:, :200]).model_.skip is None
+    assert GRNGC(max_steps=2, random_state=0, lags=2).fit(data[:, :101]).model_.skip is not None
     assert GRNGC(max_steps=2, random_state=0, skip=False).fit(data).model_.skip is None
     assert GRNGC(max_steps=2, random_state=0, skip=True).fit(data[:, :5]).graph_.metadata["skip"] is True
 
