@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .jacobian import factors_at, has_factors, jacobian_chunks
+from .jacobian import check_windows, factors_at, has_factors, jacobian_chunks
 
 
 def gradient_l1(
@@ -40,7 +40,8 @@ def gradient_l1(
     >>> loss = (model(x) - torch.randn(32, 5)).square().mean() + 0.01 * gradient_l1(model, x)
     >>> loss.backward()
     """
-    rows = _check(model, x, targets)
+    check_windows(x)
+    rows = _rows(x, targets)
     if has_factors(model):
         return factors_at(model, x, rows).l1(backend)
     return _sum([chunk.abs().sum() for _, chunk in jacobian_chunks(model, x, rows)]) / len(x)
@@ -51,7 +52,8 @@ def gradient_frobenius(model: nn.Module, x: Tensor, *, targets: Tensor | Sequenc
 
     From Gram matrices where the model knows its factors: sum ||a b||^2 = <a^T a, b b^T>. Parameters as `gradient_l1`.
     """
-    rows = _check(model, x, targets)
+    check_windows(x)
+    rows = _rows(x, targets)
     if has_factors(model):
         return factors_at(model, x, rows).frobenius()
     return _sum([chunk.square().sum() for _, chunk in jacobian_chunks(model, x, rows)]) / len(x)
@@ -61,13 +63,7 @@ def _sum(parts: list[Tensor]) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def _check(model: nn.Module, x: Tensor, targets: Tensor | Sequence[int] | None) -> Tensor | None:
-    if not isinstance(x, Tensor):
-        raise ValueError(f"x must be a torch tensor of windows, got {type(x).__name__}")
-    if not x.is_floating_point():
-        raise ValueError(f"x must be a floating-point tensor of windows, got {x.dtype}")
-    if x.dim() < 2 or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+def _rows(x: Tensor, targets: Tensor | Sequence[int] | None) -> Tensor | None:
     if targets is None:
         return None
     rows = torch.as_tensor(targets, device=x.device)

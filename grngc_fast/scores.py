@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .jacobian import factors_at, has_factors, jacobian_chunks, lag_major
+from .jacobian import check_windows, factors_at, has_factors, jacobian_chunks, lag_major
 
 
 class CausalScores(NamedTuple):
@@ -50,8 +50,7 @@ def causal_scores(
     -------
     (P, P), or (P, P, L) with `per_lag`. Detached.
     """
-    if x.dim() < 2 or len(x) == 0:
-        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+    check_windows(x)
     scores = mean_gradients(model, x.split(batch_size), backend=backend)
     if per_lag:
         return scores.signed if signed else scores.absolute
@@ -82,12 +81,10 @@ def mean_gradients(model: nn.Module, batches: Iterable[Tensor], *, backend: str 
 
 
 def _batch_means(model: nn.Module, x: Tensor, backend: str) -> tuple[Tensor, Tensor]:
-    if has_factors(model):
-        with torch.no_grad():
-            factors = factors_at(model, x)
-            absolute, signed = factors.abs_mean(backend)
-        return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
     with torch.no_grad():
+        if has_factors(model):
+            absolute, signed = factors_at(model, x).abs_mean(backend)
+            return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
         rows = [(chunk.abs().mean(1), chunk.mean(1)) for _, chunk in jacobian_chunks(model, x)]
     absolute, signed = (torch.cat(parts) for parts in zip(*rows, strict=True))
     if x.dim() == 2:

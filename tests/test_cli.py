@@ -189,6 +189,8 @@ def test_a_result_that_cannot_be_replaced_is_found_before_the_fit(table, tmp_pat
     assert {p.name for p in out.iterdir()} == {"scores.npz"}
     assert main(["fit", str(table), "--out", str(table / "sub"), *QUICK]) == 2
     assert "table.csv is a file; name a folder" in capsys.readouterr().err
+    assert main(["fit", str(table), "--out", str(table), *QUICK]) == 2
+    assert "table.csv is a file; name a folder" in capsys.readouterr().err
 
 
 def test_without_matplotlib_the_rest_is_written(table, tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -48,3 +49,10 @@ def test_flat_inputs_count_as_one_lag():
 def test_no_windows_is_an_error():
     with pytest.raises(ValueError, match="at least one window"):
         causal_scores(MLP(4), torch.zeros(0, 1, 4))
+
+
+def test_windows_that_are_no_tensor_of_floats_are_named():
+    with pytest.raises(ValueError, match="torch tensor of windows, got ndarray"):
+        causal_scores(MLP(4), np.zeros((3, 1, 4)))
+    with pytest.raises(ValueError, match="floating-point"):
+        causal_scores(MLP(4), torch.zeros(3, 1, 4, dtype=torch.long))

@@ -35,8 +35,6 @@ class OutputFolder:
 
     def __init__(self, path: Path, files: Sequence[str], force: bool) -> None:
         self.path, self.files = path, tuple(files)
-        if path.exists() and not path.is_dir():
-            raise InputError(f"--out {path} is a file; name a folder")
         odd = [name for name in files if (path / name).exists() and not (path / name).is_file()]
         if odd:
             raise InputError(

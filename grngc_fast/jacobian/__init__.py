@@ -3,7 +3,7 @@
 from .activations import ACTIVATIONS, Activation
 from .factors import Factors, Sandwich, lag_major
 from .general import jacobian_chunks
-from .protocol import HasFactors, factors_at, has_factors
+from .protocol import HasFactors, check_windows, factors_at, has_factors
 
 __all__ = [
     "ACTIVATIONS",
@@ -11,6 +11,7 @@ __all__ = [
     "Factors",
     "HasFactors",
     "Sandwich",
+    "check_windows",
     "factors_at",
     "has_factors",
     "jacobian_chunks",

@@ -24,6 +24,16 @@ class HasFactors(Protocol):
         ...
 
 
+def check_windows(x: Tensor) -> None:
+    """Raise `ValueError` unless x is a floating-point tensor of at least one window, batch first."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"x must be a torch tensor of windows, got {type(x).__name__}")
+    if not x.is_floating_point():
+        raise ValueError(f"x must be a floating-point tensor of windows, got {x.dtype}")
+    if x.dim() < 2 or len(x) == 0:
+        raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+
+
 def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors:
     """The model's factors outside autocast: the op's precision is its own, and its operands have one dtype.
 
