@@ -4,6 +4,6 @@ Torch only; nothing here imports the package above. `matmul_l1` gives the sum wi
 over windows as a matrix of scores.
 """
 
-from .matmul_l1 import BACKENDS, matmul_abs_mean, matmul_l1
+from .matmul_l1 import BACKENDS, PRECISIONS, matmul_abs_mean, matmul_l1
 
-__all__ = ["BACKENDS", "matmul_abs_mean", "matmul_l1"]
+__all__ = ["BACKENDS", "PRECISIONS", "matmul_abs_mean", "matmul_l1"]

@@ -1,18 +1,15 @@
-"""The public op: checks, the choice of backend, and autograd wiring."""
+"""The public op: checks, then a backend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from . import reference, tiled
+from . import autograd, reference
+from .dispatch import resolve_backend, resolve_precision
 
-Backend = Literal["auto", "tiled", "reference"]
-BACKENDS: tuple[str, ...] = ("auto", "tiled", "reference")
 _FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -21,9 +18,11 @@ def matmul_l1(
     b: Tensor,
     scale: Tensor | None = None,
     bias: Tensor | None = None,
+    mask: Tensor | None = None,
     *,
     reduction: Literal["none", "sum"] = "none",
     backend: str = "auto",
+    precision: str | None = None,
 ) -> Tensor:
     """Sum of `|a @ b + bias|` over the last two dimensions, without storing the product.
 
@@ -38,19 +37,26 @@ def matmul_l1(
         along some of several is expanded to all.
     scale : (..., N, K), the diagonal middle of a one-hidden-layer network.
     bias : (..., M, Q), a linear path added to every window's product.
+    mask : (M, Q) bool, shared by all batch elements and windows: entries where it is False count as 0, and blocks
+        without a True cost nothing.
     reduction : "none" gives one value per batch element, "sum" their sum, a scalar.
-    backend : "tiled" (cache-sized tiles), "reference" (the definition, stores the product) or "auto".
+    backend : "triton" (fused GPU kernels), "tiled" (cache-sized tiles, any device), "reference" (the definition, stores
+        the product) or "auto".
+    precision : of float32 products: "highest" (float32-accurate), "high" (tf32 class) or "medium" (bfloat16 class); None
+        follows `torch.get_float32_matmul_precision()`. On a CPU "high" is "highest". float64 is always float64.
 
-    Autocast does not reach into the op: it computes in the dtype of its operands.
+    Autocast does not reach into the op: it computes in the dtype of its operands. Under autocast operands of several
+    floating dtypes are brought to the widest of them; without it they are refused.
 
     Returns
     -------
     Tensor of the broadcast batch shape, a scalar for `reduction="sum"`. Dtype of the operands; float16 and bfloat16 are
-    computed in float32.
+    computed in float32. NaN and infinities propagate to the value.
 
     Raises
     ------
-    ValueError : shapes that do not fit, an unknown backend or reduction. TypeError : not a floating dtype, mixed dtypes.
+    ValueError : shapes that do not fit, an unknown backend, precision or reduction. TypeError : not a floating dtype, mixed
+    dtypes or devices. RuntimeError : a backend that cannot run here.
 
     Example
     -------
@@ -58,19 +64,28 @@ def matmul_l1(
     >>> matmul_l1(a, b)
     tensor(5.)
     """
-    _check(a, b, scale, bias, backend)
+    a, b, scale, bias = _promote(a, b, scale, bias)
+    _check(a, b, scale, bias, mask)
     if reduction not in ("none", "sum"):
         raise ValueError(f"reduction={reduction!r} is unknown; use 'none' or 'sum'")
-    if backend == "reference":
-        return reference.matmul_l1(a, b, scale, bias, reduction)
+    precision = resolve_precision(precision)
+    backend = resolve_backend(backend, a, _flop(a, b, scale))
     operands = (a, b, scale, bias)
+    if backend == "reference" or any(x.numel() == 0 for x in operands if x is not None):
+        with torch.autocast(a.device.type, enabled=False):
+            return reference.matmul_l1(a, b, scale, bias, mask, reduction)
     batch = torch.broadcast_shapes(*(x.shape[:-2] for x in operands if x is not None))
-    if any(x.numel() == 0 for x in operands if x is not None):
-        return reference.matmul_l1(a, b, scale, bias, reduction)
-    flat = [None if x is None else _flatten(x, batch) for x in operands]
-    with torch.autocast(a.device.type, enabled=False):
-        values = cast(Tensor, _MatmulL1.apply(*flat, reduction == "sum"))  # type: ignore[no-untyped-call]
-    return values.sum() if reduction == "sum" else values.reshape(batch)
+    a, b, scale, bias = flat = [None if x is None else _flatten(x, batch) for x in operands]
+    unit_weights = reduction == "sum"
+    if torch.compiler.is_compiling():
+        needs = [x is not None and x.requires_grad and torch.is_grad_enabled() for x in flat]
+        values = torch.ops.grngc_fast.matmul_l1(a, b, scale, bias, mask, None, needs, unit_weights, backend, precision)[
+            0
+        ]
+    else:
+        apply = autograd.MatmulL1.apply
+        values = cast(Tensor, apply(a, b, scale, bias, mask, unit_weights, backend, precision))  # type: ignore[no-untyped-call]
+    return values.sum() if unit_weights else values.reshape(batch)
 
 
 def matmul_abs_mean(
@@ -78,9 +93,11 @@ def matmul_abs_mean(
     b: Tensor,
     scale: Tensor | None = None,
     bias: Tensor | None = None,
+    mask: Tensor | None = None,
     *,
     signed: bool = False,
     backend: str = "auto",
+    precision: str | None = None,
 ) -> Tensor | tuple[Tensor, Tensor]:
     """Mean over windows of `|a_n @ b_n + bias|`, entry by entry: the causal scores. Not differentiable.
 
@@ -90,8 +107,9 @@ def matmul_abs_mean(
     b : (K, Q) or (N, K, Q); a side without a window dimension is shared by all windows.
     scale : (N, K), with a and b shared: window n's product is `(a * scale_n) @ b`.
     bias : (M, Q), added to every window's product.
+    mask : (M, Q) bool; scores where it is False are 0.
     signed : also return the mean of the signed product.
-    backend : as in `matmul_l1`.
+    backend, precision : as in `matmul_l1`.
 
     Returns
     -------
@@ -99,9 +117,10 @@ def matmul_abs_mean(
 
     Raises
     ------
-    ValueError, TypeError : as `matmul_l1`; also for no windows at all.
+    ValueError, TypeError, RuntimeError : as `matmul_l1`; ValueError also for no windows at all.
     """
-    _check(a, b, scale, bias, backend)
+    a, b, scale, bias = _promote(a, b, scale, bias)
+    _check(a, b, scale, bias, mask)
     if a.dim() > 3 or b.dim() > 3 or (scale is not None and (scale.dim() > 2 or a.dim() > 2 or b.dim() > 2)):
         raise ValueError(
             f"matmul_abs_mean takes one window dimension, in a and b or in scale: got a {tuple(a.shape)}, b {tuple(b.shape)}"
@@ -111,61 +130,38 @@ def matmul_abs_mean(
         raise ValueError(f"bias is shared by all windows and has two dimensions (M, Q); got {tuple(bias.shape)}")
     if 0 in (*a.shape[:-2], *b.shape[:-2], *(() if scale is None else scale.shape[:1])):
         raise ValueError("a mean over no windows is undefined: the window dimension is 0")
-    with torch.no_grad(), torch.autocast(a.device.type, enabled=False):
+    precision = resolve_precision(precision)
+    backend = resolve_backend(backend, a, _flop(a, b, scale))
+    with torch.no_grad():
         if backend == "reference" or 0 in (*a.shape, *b.shape):
-            absolute, mean = reference.matmul_abs_mean(a, b, scale, bias)
+            with torch.autocast(a.device.type, enabled=False):
+                absolute, mean = reference.matmul_abs_mean(a, b, scale, bias, mask)
             return (absolute, mean) if signed else absolute
-        dtype = a.dtype
-        a3, b3, scale, bias = (None if x is None else _compute(x) for x in (a, b, scale, bias))
-        assert a3 is not None
-        assert b3 is not None
-        a3, b3 = a3.reshape(-1, *a3.shape[-2:]), b3.reshape(-1, *b3.shape[-2:])
-        result = tiled.abs_mean(a3, b3, scale, bias).to(dtype)
-        return (result, tiled.signed_mean(a3, b3, scale, bias).to(dtype)) if signed else result
+        a, b = a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:])
+        operands = (a, b, scale, bias, mask, signed, backend, precision)
+        compute = torch.ops.grngc_fast.matmul_abs_mean if torch.compiler.is_compiling() else autograd.eager_abs_mean
+        absolute, mean = compute(*operands)
+        return (absolute, mean) if signed else absolute
 
 
-class _MatmulL1(torch.autograd.Function):
-    """Values (B,) of flattened operands, each with a leading dimension of 1 (shared) or B."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, unit_weights: bool
-    ) -> Tensor:
-        needs = tiled.Needs(*ctx.needs_input_grad[:4])
-        operands = (a, b, scale, bias)
-        n_batch = max(x.shape[0] for x in operands if x is not None)
-        wanted = [x for x, n in zip(operands, ctx.needs_input_grad, strict=False) if n and x is not None]
-        # The gradient of a shared operand mixes batch elements, whose weights are known only in the backward pass.
-        fused = unit_weights or all(x.shape[0] == n_batch for x in wanted)
-        values, grads = tiled.l1(*_four(operands), needs if fused else tiled.Needs())
-        ctx.needs, ctx.dtype, ctx.grads = needs, a.dtype, grads if fused else None
-        ctx.save_for_backward(*operands)
-        return values.to(a.dtype)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        # Scaled where they lie, so that no gradient exists twice; a second backward pass computes them anew.
-        grads, ctx.grads = ctx.grads, None
-        if grads is None:
-            _, grads = tiled.l1(*_four(ctx.saved_tensors), ctx.needs, _compute(grad))
-            grad = grad.new_ones(1)
-        found = (grads.a, grads.b, grads.scale, grads.bias)
-        for g in found:
-            if g is not None:
-                g.mul_(grad[0] if g.shape[0] == 1 else grad.view(-1, 1, 1))
-        return *(None if g is None else g.to(ctx.dtype) for g in found), None
+def _promote(
+    a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Under autocast, operands of several floating dtypes in the widest of them."""
+    given = [x for x in (a, b, scale, bias) if isinstance(x, Tensor)]
+    if not given or not torch.is_autocast_enabled(given[0].device.type):
+        return a, b, scale, bias
+    dtype = given[0].dtype
+    for x in given[1:]:
+        dtype = torch.promote_types(dtype, x.dtype)
+    return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in (a, b, scale, bias))  # type: ignore[return-value]
 
 
-def _four(operands: Sequence[Tensor | None]) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Operands in the dtype they are computed in."""
-    a, b, scale, bias = (None if x is None else _compute(x) for x in operands)
-    assert a is not None and b is not None
-    return a, b, scale, bias
-
-
-def _compute(x: Tensor) -> Tensor:
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+def _flop(a: Tensor, b: Tensor, scale: Tensor | None) -> float:
+    """Of the value and both gradients."""
+    n_batch = max(a.shape[:-2].numel(), b.shape[:-2].numel())
+    n_windows = 1 if scale is None else scale.shape[-2]
+    return 6.0 * n_batch * n_windows * a.shape[-2] * a.shape[-1] * b.shape[-1]
 
 
 def _flatten(x: Tensor, batch: torch.Size) -> Tensor:
@@ -175,9 +171,7 @@ def _flatten(x: Tensor, batch: torch.Size) -> Tensor:
     return x.expand(*batch, *x.shape[-2:]).reshape(-1, *x.shape[-2:])
 
 
-def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, backend: str) -> None:
-    if backend not in BACKENDS:
-        raise ValueError(f"backend={backend!r} is unknown; use one of {', '.join(map(repr, BACKENDS))}")
+def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, mask: Tensor | None) -> None:
     given = {k: x for k, x in {"a": a, "b": b, "scale": scale, "bias": bias}.items() if x is not None}
     for name, x in given.items():
         if not isinstance(x, Tensor):
@@ -197,6 +191,12 @@ def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, back
         raise ValueError(
             f"shapes do not fit: a (..., M, K), b (..., K, Q), scale (..., N, K), bias (..., M, Q); got {shapes}"
         )
+    if mask is not None:
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.device != a.device:
+            found = f"{mask.dtype} on {mask.device}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise TypeError(f"mask is {found}; expected a torch.bool tensor on {a.device}")
+        if mask.shape != (a.shape[-2], b.shape[-1]):
+            raise ValueError(f"mask has shape {tuple(mask.shape)}; expected (M, Q) = {(a.shape[-2], b.shape[-1])}")
     try:
         torch.broadcast_shapes(*(x.shape[:-2] for x in given.values()))
     except RuntimeError as error:

@@ -1,0 +1,142 @@
+"""Which backend computes, at which precision, and the two calls that reach it.
+
+| device | float64 | at least MIN_FLOP | smaller | no Triton |
+| CUDA   | tiled   | triton            | tiled   | tiled     |
+| other  | tiled   | tiled             | tiled   | tiled     |
+
+An explicit request is met or refused, never replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from . import tiled
+from .tiled import Gradients, Needs
+
+BACKENDS: tuple[str, ...] = ("auto", "triton", "tiled", "reference")
+PRECISIONS: tuple[str, ...] = ("highest", "high", "medium")
+# Below this both paths wait for their launches, and the tiled one has fewer. Predicted, not measured: ten launches of
+# 5 us against the arithmetic at 400 TFLOP/s.
+MIN_FLOP = 2e9
+
+
+def resolve_precision(precision: str | None) -> str:
+    """None follows `torch.get_float32_matmul_precision()`."""
+    if precision is None:
+        return torch.get_float32_matmul_precision()
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))} or None")
+    return precision
+
+
+def resolve_backend(backend: str, x: Tensor, flop: float) -> str:
+    """A backend that can compute operands like x.
+
+    Raises
+    ------
+    ValueError : an unknown name. RuntimeError : an explicit request that cannot run here.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend={backend!r} is unknown; use one of {', '.join(map(repr, BACKENDS))}")
+    if backend == "auto":
+        return "triton" if x.device.type == "cuda" and flop >= MIN_FLOP and not _obstacle(x) else "tiled"
+    if backend == "triton":
+        obstacle = _obstacle(x)
+        if obstacle:
+            raise RuntimeError(f"backend='triton' cannot run here: {obstacle}. Use 'tiled' or 'auto'")
+    return backend
+
+
+def _obstacle(x: Tensor) -> str:
+    if x.dtype == torch.float64:
+        return "its kernels compute in float32, and the operands are float64"
+    if not _triton_installed():
+        return "the package triton is not installed"
+    if x.device.type == "cuda":
+        old = not torch.version.hip and torch.cuda.get_device_capability(x.device) < (8, 0)
+        return f"{torch.cuda.get_device_name(x.device)} is older than compute capability 8.0" if old else ""
+    return "" if x.device.type == "cpu" and _interpreted() else f"the operands are on {x.device}, not on a GPU"
+
+
+@cache
+def _triton_installed() -> bool:
+    return importlib.util.find_spec("triton") is not None
+
+
+@cache
+def _interpreted() -> bool:
+    """Triton was imported with TRITON_INTERPRET=1: its kernels run on the CPU, line by line, for tests."""
+    from . import gpu
+
+    return gpu.INTERPRETED
+
+
+def l1(
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    needs: Needs,
+    weights: Tensor | None,
+    backend: str,
+    precision: str,
+) -> tuple[Tensor, Gradients]:
+    """Values (B,) and gradients of flattened operands by a resolved backend, in the dtype of computation."""
+    a, b, scale, bias, weights = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias, weights))
+    with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
+        if backend == "triton":
+            from .gpu import launch
+
+            return launch.l1(a, b, scale, bias, needs, weights, mask, precision)
+        return tiled.l1(a, b, scale, bias, needs, weights, mask, precision)
+
+
+def abs_mean(
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    mask: Tensor | None,
+    signed: bool,
+    backend: str,
+    precision: str,
+) -> tuple[Tensor, Tensor | None]:
+    """Mean absolute and, on request, mean signed product by a resolved backend."""
+    a, b, scale, bias = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias))
+    with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
+        if backend == "triton":
+            from .gpu import launch
+
+            return launch.abs_mean(a, b, scale, bias, mask, precision, signed)
+        absolute = tiled.abs_mean(a, b, scale, bias, mask, precision)
+        return absolute, tiled.signed_mean(a, b, scale, bias, mask) if signed else None
+
+
+def compute_dtype(x: Tensor) -> Tensor:
+    """Half precisions are computed in float32."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+@contextlib.contextmanager
+def _on_device(x: Tensor, precision: str) -> Iterator[None]:
+    """The operands' own GPU, and for its library products the precision asked for."""
+    if x.device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    with torch.cuda.device(x.device):
+        if precision != before:
+            torch.set_float32_matmul_precision(precision)
+        try:
+            yield
+        finally:
+            if precision != before:
+                torch.set_float32_matmul_precision(before)

@@ -1,0 +1,1 @@
+BAKED: dict[str, dict[str, tuple[int, int, int, int, int]]] = {}

@@ -1,0 +1,363 @@
+"""What the compiler makes of every kernel and baked-in configuration, for GPUs that need not be here.
+
+    python -m profiling kernels [--arch sm_90] [--all] [--json FILE]
+
+A line for each: registers, spilled bytes, shared memory against the limit of a block, tensor-core instructions, occupancy by
+registers, shared memory and warps, and the floor of its regime's reference shape at the rate a large product reaches on
+such a GPU. Ends with an error if anything spills, exceeds shared memory, or has a dot that missed the tensor cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from grngc_fast.kernels.matmul_l1.gpu import configs
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Limits of one multiprocessor, and the 16-bit rate in TFLOP/s that large products reach (lead, not measured here)."""
+
+    backend: str
+    target: int | str
+    warp: int
+    registers: int
+    shared_block: int
+    shared: int
+    warps: int
+    rate: float
+    instruction: str
+    granule: int
+
+
+GPUS = {
+    "sm_80": Gpu("cuda", 80, 32, 65536, 163 * 1024, 164 * 1024, 64, 260.0, "mma.sync", 8),
+    "sm_90": Gpu("cuda", 90, 32, 65536, 227 * 1024, 228 * 1024, 64, 800.0, "wgmma.mma_async", 8),
+    "sm_100": Gpu("cuda", 100, 32, 65536, 227 * 1024, 228 * 1024, 64, 1600.0, "tcgen05.mma", 8),
+    "gfx942": Gpu("hip", "gfx942", 64, 4 * 512 * 64, 64 * 1024, 64 * 1024, 32, 600.0, "v_mfma", 8),
+}
+# M, Q, K, N of the shape for which the floor is stated.
+SHAPES = {"narrow": (32000, 5000, None, 1), "wide": (256, 5000, 2048, 1)}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One kernel with the flags that decide its code."""
+
+    key: configs.Key
+    flags: tuple[str, ...] = ()
+    dtype: str = "fp16"
+
+
+@dataclass(frozen=True)
+class Resources:
+    arch: str
+    key: str
+    config: tuple[int, ...]
+    registers: int
+    spilled: int
+    shared: int
+    shared_limit: int
+    tensor_instructions: int
+    occupancy: float
+    floor_us: float
+
+    @property
+    def fault(self) -> str:
+        if self.spilled:
+            return "SPILLS"
+        if self.shared > self.shared_limit:
+            return "SHARED MEMORY"
+        if self.tensor_instructions == 0 and not self.key.startswith("operands"):
+            return "NO TENSOR CORES"
+        return ""
+
+
+_FLAGS = {
+    "rows": ("SUM", "GRAD"),
+    "products": ("SUM", "KEEP"),
+    "biased": ("SUM", "KEEP", "SUM_SIGNS"),
+    "scores": ("ABSOLUTE", "SIGNED"),
+    "gradients": ("GRAD",),
+}
+
+
+def keys() -> list[configs.Key]:
+    """Every key a call can reach."""
+    shapes = [("rows", depth) for depth in (16, 32, 64, 128, 256)] + [(name, 0) for name in _FLAGS if name != "rows"]
+    found = []
+    for kernel, depth in shapes:
+        for terms in (1, 2):
+            for scale in (False, True):
+                for entries in (False, True) if kernel != "gradients" else (False,):
+                    found.append(configs.Key(kernel, depth, terms, scale, entries))
+    return found
+
+
+def variants(key: configs.Key, every: bool = True) -> list[Variant]:
+    """The fullest code of a key, whose needs bound the others', and with `every` its other layouts and formats."""
+    flags = _FLAGS[key.kernel]
+    if key.scale:
+        flags = (*flags, "HAS_SCALE", *(["GRAD_SCALE"] if "GRAD" in flags else []))
+    if key.entries:
+        flags = (*flags, "HAS_BIAS", "HAS_MASK")
+    found = [Variant(key, flags)]
+    # These two run on either side; the launcher gives the others rows that lie contiguous.
+    if key.kernel in ("rows", "gradients"):
+        found.append(Variant(key, (*flags, "TRANSPOSED")))
+    if every and key.terms == 1:
+        found.append(Variant(key, flags, "bf16"))
+    return found
+
+
+OPERANDS = [
+    Variant(configs.Key("operands largest", 0, 1)),
+    *(Variant(configs.Key("operands terms", 0, n)) for n in (1, 2)),
+]
+
+
+def compile_variant(arch: str, variant: Variant, config: configs.Config | None = None) -> Resources:
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    gpu = GPUS[arch]
+    if variant.key.kernel.startswith("operands"):
+        config = configs.Config(32, 0, 64, 4, 3)
+    elif config is None:
+        config = configs.choose(arch, variant.key)
+        assert config is not None
+    kernel, constants = _kernel(variant, config)
+    signature, attributes = _signature(kernel, constants, variant.dtype)
+    compiled = triton.compile(
+        ASTSource(kernel, signature, constants, attributes),
+        target=GPUTarget(gpu.backend, gpu.target, gpu.warp),
+        options={"num_warps": config.warps, "num_stages": config.stages},
+    )
+    registers, spilled, text = _usage(compiled, gpu)
+    shared = compiled.metadata.shared
+    blocks = min(
+        gpu.warps // config.warps,
+        gpu.registers // max(1, -(-registers // gpu.granule) * gpu.granule * gpu.warp * config.warps),
+        gpu.shared // shared if shared else 32,
+    )
+    return Resources(
+        arch,
+        " ".join((str(variant.key), variant.dtype, *(["transposed"] if "TRANSPOSED" in variant.flags else []))),
+        (config.rows, config.columns, config.depth, config.warps, config.stages),
+        registers,
+        spilled,
+        shared,
+        gpu.shared_block,
+        len(re.findall(re.escape(gpu.instruction), text)),
+        blocks * config.warps / gpu.warps,
+        floor(variant, gpu),
+    )
+
+
+def floor(variant: Variant, gpu: Gpu) -> float:
+    """Microseconds of the reference shape's arithmetic in one launch at the large-product rate; bytes for the operand kernels."""
+    key = variant.key
+    m, q, k, n = SHAPES["narrow" if key.kernel == "rows" else "wide"]
+    product = 2.0 * n * m * q * (k or key.depth) / gpu.rate / 1e6
+    signs = 3 if key.terms == 2 else 1
+    if key.kernel == "rows":
+        return product * (signs + key.terms)
+    return product * {"gradients": key.terms, "operands largest": 0, "operands terms": 0}.get(key.kernel, signs)
+
+
+def _kernel(variant: Variant, config: configs.Config) -> tuple[Any, dict[str, Any]]:
+    from grngc_fast.kernels.matmul_l1.gpu import gradients, operands, products, rows
+
+    found = {
+        "rows": rows.rows_kernel,
+        "gradients": gradients.gradients_kernel,
+        "operands largest": operands.largest_kernel,
+        "operands terms": operands.terms_kernel,
+    }.get(variant.key.kernel, products.products_kernel)
+    constants: dict[str, Any] = {}
+    tops = {"TOP": 13, "TOP_OWNER": 6, "TOP_SCALE": 6, "TOP_OTHER": 13, "TOP_LEFT": 6, "TOP_RIGHT": 13}
+    blocks = {
+        "BLOCK_I": config.rows,
+        "BLOCK_J": config.columns,
+        "BLOCK_K": config.depth,
+        "BLOCK_R": config.rows,
+        "TERMS": variant.key.terms,
+        "SCALED": variant.dtype == "fp16",
+    }
+    for parameter in found.params:
+        name = parameter.name
+        if parameter.is_constexpr:
+            constants[name] = tops.get(name, blocks.get(name, name in variant.flags))
+    # The strides that are 1 in the usual layouts: a launch makes them constants too.
+    transposed = "TRANSPOSED" in variant.flags
+    units = ("a_i", "kept_i", "bias_i", "mask_i") if transposed else ("a_k", "kept_j", "bias_j", "mask_j")
+    names = set(found.arg_names)
+    constants |= {name: 1 for name in (*units, "scale_k", "stride_k") if name in names}
+    return found, constants
+
+
+_POINTERS = {
+    "mask": "*u8",
+    "order": "*i32",
+    "counts": "*i32",
+    "amax": "*i32",
+    "amax_other": "*i32",
+    "amax_right": "*i32",
+    "amax_scale": "*i32",
+    "kept": "*i8",
+    **dict.fromkeys(
+        ("a", "scale", "bias", "sums", "grad", "grad_scale", "poison", "sign_sum", "absolute", "signed", "x"), "*fp32"
+    ),
+}
+_HALVES = ("high", "low", "low_a")
+_COUNTS = (
+    "n_rows",
+    "n_columns",
+    "width",
+    "period",
+    "column_period",
+    "column_offset",
+    "row_offset",
+    "n_windows",
+    "splits",
+)
+
+
+def _signature(kernel: Any, constants: dict[str, Any], dtype: str) -> tuple[dict[str, str], dict[Any, Any]]:
+    signature, attributes = {}, {}
+    for index, name in enumerate(kernel.arg_names):
+        if name in constants:
+            signature[name] = "constexpr"
+            continue
+        if name in _HALVES or (name == "a" and "low_a" in kernel.arg_names and not constants["HAS_SCALE"]):
+            signature[name] = f"*{dtype}"
+        else:
+            signature[name] = _POINTERS.get(name, "fp32" if name == "mean_factor" else "i32")
+        # Allocations and the strides of usual sizes are multiples of 16; counts are not.
+        is_count = name in _COUNTS or name.endswith(("_splits", "_blocks")) or name in ("mean_factor", "zero")
+        if not is_count:
+            attributes[(index,)] = [["tt.divisibility", 16]]
+    return signature, attributes
+
+
+def _usage(compiled: Any, gpu: Gpu) -> tuple[int, int, str]:
+    """Registers a thread, spilled bytes a thread, and the code in which to look for instructions."""
+    if gpu.backend == "hip":
+        text = compiled.asm["amdgcn"]
+        vector = int(re.search(r"\.vgpr_count:\s+(\d+)", text)[1])  # type: ignore[index]
+        accumulators = re.search(r"\.agpr_count:\s+(\d+)", text)
+        spills = sum(int(n) for n in re.findall(r"\.[vs]gpr_spill_count:\s+(\d+)", text))
+        del accumulators
+        return vector, 4 * spills, text
+    import triton
+
+    tool = Path(triton.__file__).parent / "backends" / "nvidia" / "bin" / "cuobjdump"
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        file.write(compiled.asm["cubin"])
+        file.flush()
+        text = subprocess.run([tool, "-res-usage", file.name], capture_output=True, text=True, check=True).stdout
+    usage = re.search(r"REG:(\d+) STACK:(\d+).*?LOCAL:(\d+)", text)
+    if usage is None:
+        raise RuntimeError(f"cuobjdump reported no resource usage: {text!r}")
+    registers, stack, local = map(int, usage.groups())
+    return registers, stack + local, compiled.asm["ptx"]
+
+
+# Candidates for --choose: rows x columns, depth (of the kernels that walk K), warps, stages; the preferred first.
+CANDIDATES: dict[str, str] = {
+    "rows": """
+        128 128 0 8 3, 128 64 0 8 3, 128 64 0 8 2, 128 32 0 8 3, 128 32 0 8 2, 64 64 0 4 2, 64 32 0 4 2, 64 64 0 8 2,
+        64 32 0 8 2, 64 32 0 4 1, 32 32 0 4 2, 32 32 0 4 1""",
+    "products": """
+        128 256 64 8 3, 128 128 64 8 4, 128 128 64 8 3, 128 128 64 8 2, 128 128 32 8 3, 128 128 64 16 2, 128 64 64 8 3,
+        128 64 64 8 2, 128 64 32 8 3, 128 64 32 8 2, 64 64 64 4 3, 64 64 32 4 3, 64 64 32 8 2, 64 32 32 8 2, 64 32 32 4 1,
+        32 32 32 4 1""",
+    "gradients": """
+        128 64 256 8 3, 128 64 128 8 4, 128 64 128 8 3, 128 64 128 8 2, 128 32 128 8 3, 128 64 64 8 3, 64 64 128 8 2,
+        64 64 64 4 3, 64 32 64 4 2, 64 32 64 4 1, 32 32 32 4 1""",
+}
+
+
+def choose(arch: str, key: configs.Key) -> tuple[str, configs.Config | None]:
+    """The first candidate without a fault in any variant of the key."""
+    for line in CANDIDATES.get(key.kernel, CANDIDATES["products"]).split(","):
+        rows, columns, depth, warps, stages = map(int, line.split())
+        config = configs.Config(rows, columns, depth or key.depth, warps, stages)
+        # A tile in which the accumulators alone fill the registers is not worth compiling.
+        if config.rows * max(config.depth, config.columns) > 256 * 32 * warps:
+            continue
+        try:
+            if not any(compile_variant(arch, variant, config).fault for variant in variants(key)):
+                return arch, config
+        except Exception as error:  # a compiler that gives up on a candidate has answered for it
+            print(f"{arch} {key} {config}: {error!r:.120}", file=sys.stderr)
+    return arch, None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--arch", choices=GPUS, action="append", help="one architecture; may be given again (default: all)"
+    )
+    parser.add_argument("--all", action="store_true", help="every variant, not only the plain and the fullest")
+    parser.add_argument("--choose", action="store_true", help="search the configurations and print baked.py (minutes)")
+    parser.add_argument("--json", type=Path, help="also write the lines as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    archs = args.arch or list(GPUS)
+    with ProcessPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        if args.choose:
+            pairs = [(arch, key) for arch in archs for key in keys()]
+            print(_table(pairs, [config for _, config in pool.map(choose, *zip(*pairs, strict=True))]))
+            return 0
+        work = [
+            (arch, variant)
+            for arch in archs
+            for variant in [
+                *(v for key in keys() if configs.choose(arch, key) is not None for v in variants(key, args.all)),
+                *OPERANDS,
+            ]
+        ]
+        found = list(pool.map(compile_variant, *zip(*work, strict=True), chunksize=4))
+    print(
+        f"{'arch':7}{'kernel, depth, terms, extras':46}{'i x j x k, warps, stages':26}"
+        f"{'regs':>5}{'spill':>6}{'shared / limit':>17}{'tensor':>7}{'occup.':>7}{'floor us':>9}"
+    )
+    for r in found:
+        tile = f"{r.config[0]} x {r.config[1]} x {r.config[2]}, {r.config[3]}, {r.config[4]}"
+        print(
+            f"{r.arch:7}{r.key:46}{tile:26}{r.registers:5}{r.spilled:6}"
+            f"{r.shared:9} / {r.shared_limit}{r.tensor_instructions:6}{r.occupancy:7.2f}{r.floor_us:9.1f}  {r.fault}"
+        )
+    if args.json:
+        args.json.write_text(json.dumps([asdict(r) for r in found], indent=1))
+    faults = [r for r in found if r.fault]
+    print(f"{len(found)} kernels compiled, {len(faults)} at fault", file=sys.stderr if faults else sys.stdout)
+    return 1 if faults else 0
+
+
+def _table(pairs: list[tuple[str, configs.Key]], found: list[configs.Config | None]) -> str:
+    """The text of baked.py."""
+    lines = [
+        '"""Chosen by `python -m profiling kernels --choose`: rows, columns, depth, warps, stages. Not edited by hand."""',
+        "",
+        "BAKED: dict[str, dict[str, tuple[int, int, int, int, int]]] = {",
+    ]
+    for arch in dict.fromkeys(arch for arch, _ in pairs):
+        lines.append(f'    "{arch}": {{')
+        for (own, key), config in zip(pairs, found, strict=True):
+            if own == arch and config is not None:
+                lines.append(f'        "{key}": {tuple(asdict(config).values())},')
+        lines.append("    },")
+    return "\n".join([*lines, "}"])
