@@ -1,0 +1,219 @@
+"""Both gradient products in int8, where S = sign(p) is exact and only the other operand has to be cut.
+
+    x ~ step_k (256 q1 + q2),  |x| <= 32639 step_k,  q1 and q2 int8        two slices, 16 bits; one slice: x ~ step_k q1
+    G = S b^T  = step (256 S q1(b)^T + S q2(b)^T)                          one step to a row k of b
+    db = left^T S = step (256 q1(left)^T S + q2(left)^T S)                 one step to a column k of left
+
+Slices lie side by side, so a gradient is one int8 product with twice the columns, at more than four times the sgemm rate
+(AVX512-VNNI). Products are exact in int32; the only error is the rounding to multiples of step, of variance step^2 / 12
+an entry and summed over independent entries, so that its norm is known beforehand:
+
+    |error of da|^2     = M Q sum_k step(b)_k^2 / 12 * sum_n scale_nk^2
+    |error of dscale|^2 = N Q sum_k step(b)_k^2 / 12 * sum_m a_mk^2
+    |error of db|^2     = N M Q sum_k step(left)_k^2 / 12
+
+Each must stay below TOLERANCE of its gradient's norm. Beforehand that is bounded by Cauchy-Schwarz, |da| >= <a, da> / |a|
+with <a, da> = sum S (a b) estimated on a sample of entries; afterwards the norm itself is held against it, and a result that
+fails is computed again in float32. Heavy tails (a large step beside small entries) fail beforehand.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Relative L2 error of a gradient. Two slices reach 1e-5 on Gaussian operands with Q > K, one slice 5e-3.
+TOLERANCE = {"highest": 1.5e-5, "high": 1.5e-5, "medium": 7e-3}
+LARGEST = {1: 127, 2: 32639}
+# Added to a float32 below 2^22 it leaves the nearest integer in the low bits.
+_ROUND = 1.5 * 2**23
+# A row whose largest entry is smaller has no inverse step in float32.
+_SMALLEST = 1e-30
+
+
+@functools.cache
+def available() -> bool:
+    """torch has an int8 product on this CPU, and it is exact."""
+    if not hasattr(torch, "_int_mm"):
+        return False
+    x = (torch.arange(33 * 70) * 37 % 255 - 127).to(torch.int8).view(33, 70)
+    try:
+        exact = x.long() @ x.T.long()
+        return torch.equal(torch._int_mm(x, x.T).long(), exact) and torch.equal(
+            torch._int_mm(x.T, x).long(), x.T.long() @ x.long()
+        )
+    except (RuntimeError, NotImplementedError):
+        return False
+
+
+def worth(rows: int, width: int, columns: int) -> bool:
+    """The sizes where int8 wins, and where its sums fit int32."""
+    wins = rows >= 1000 and width >= 64 and columns >= 1000
+    return wins and columns < 2**16 and rows < 2**24
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps of both sides (K,), inverse 0 where a side is all zero, and the expected errors of the gradients."""
+
+    slices: int
+    step_b: Tensor
+    step_left: Tensor
+    errors: dict[str, float]
+    tolerance: float
+
+    def holds(self, grads: dict[str, Tensor | None]) -> bool:
+        """The expected errors are within the tolerance of the gradients found."""
+        return all(
+            self.errors[name] <= self.tolerance * float(torch.linalg.vector_norm(g))
+            for name, g in grads.items()
+            if g is not None
+        )
+
+
+def plan(
+    a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, wanted: Sequence[str], precision: str
+) -> Plan | None:
+    """How to cut finite float32 operands a (N | 1, M, K), b (K, Q), scale (N, K), bias (M, Q); None: int8 cannot do it."""
+    squares = {"a": _squares(a, (0, 1)), "b": _squares(b, (1,))}
+    top_left, top_b = _top(a, (0, 1)), _top(b, (1,))
+    windows, of_scale = a.shape[0], squares["a"].new_ones(())
+    if scale is not None:
+        squares["scale"] = of_scale = _squares(scale, (0,))
+        top_left, windows = top_left * _top(scale, (0,)), scale.shape[0]
+    if any(bool(((x > 0) & (x < _SMALLEST)).any()) for x in (top_left, top_b)):
+        return None
+    entries = windows * a.shape[1] * b.shape[1]
+    inner = _sampled(a, b, scale, bias) * entries
+    for slices in (1, 2) if precision == "medium" else (2,):
+        made = Plan(slices, top_b / LARGEST[slices], top_left / LARGEST[slices], {}, TOLERANCE[precision])
+        var_b, var_left = (step.double().square() / 12 for step in (made.step_b, made.step_left))
+        made.errors["a"] = math.sqrt(a.shape[0] * a.shape[1] * b.shape[1] * float((var_b * of_scale).sum()))
+        made.errors["b"] = math.sqrt(entries * float(var_left.sum()))
+        made.errors["scale"] = math.sqrt(windows * b.shape[1] * float((var_b * squares["a"]).sum()))
+        if all(made.errors[x] * math.sqrt(float(squares[x].sum())) <= made.tolerance * inner for x in wanted):
+            return made
+    return None
+
+
+def _squares(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return torch.linalg.vector_norm(x, dim=dims).double().square()
+
+
+def _top(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return torch.maximum(x.amax(dims), -x.amin(dims))
+
+
+def _sampled(
+    a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, rows: int = 128, columns: int = 128
+) -> float:
+    """Mean of sign(p) * (p - bias) over entries spread evenly."""
+    windows = a.shape[0] if scale is None else scale.shape[0]
+    flat = torch.linspace(0, windows * a.shape[1] - 1, rows, dtype=torch.float64).long()
+    n, m = flat // a.shape[1], flat % a.shape[1]
+    c = torch.linspace(0, b.shape[1] - 1, columns, dtype=torch.float64).long()
+    left = a[n, m] if scale is None else a[0, m] * scale[n]
+    p = left @ b[:, c]
+    return float((p * (p if bias is None else p + bias[m][:, c]).sign()).mean())
+
+
+class Products:
+    """S b^T and left^T S over the tiles of a product, as `floats.Products` but from int8 slices.
+
+    `k_major`: whether the matrices of a tile lie transposed in memory, K and Q outermost.
+    """
+
+    def __init__(
+        self, plan: Plan, b: Tensor, rows: int, columns: int, k_major: bool, want_left: bool, want_right: bool
+    ) -> None:
+        width, n_columns = b.shape
+        wide = plan.slices * width
+        self._plan, self._width, self._k_major = plan, width, k_major
+        self._signs = torch.empty(rows * columns, dtype=torch.int8)
+        if want_left:
+            self._b = torch.empty(n_columns, wide, dtype=torch.int8)
+            _cut(b.T.contiguous(), plan.step_b, self._b, torch.empty(n_columns, width))
+            self._sum_left = torch.empty(rows * wide, dtype=torch.int32)
+            self._part_left = torch.empty(rows * wide if columns < n_columns else 0, dtype=torch.int32)
+        self._want_right = want_right
+        if want_right:
+            self._work = torch.empty(rows * width)
+            self._left = torch.empty(rows * wide, dtype=torch.int8)
+            self._sum_right = torch.zeros(n_columns, wide, dtype=torch.int32)
+            self._part_right = torch.empty(columns * wide, dtype=torch.int32)
+
+    def begin(self, left: Tensor) -> None:
+        """A new tile with this left side (R, K)."""
+        if self._want_right:
+            cut = self._shaped(self._left, len(left), self._sum_right.shape[1])
+            _cut(left, self._plan.step_left, cut, self._shaped(self._work, *left.shape))
+
+    def signs(self, p: Tensor) -> Tensor:
+        """sign(p) in the type of the products; p is lost."""
+        return self._shaped(self._signs, *p.shape).copy_(p.sign_())
+
+    def left(self, signs: Tensor, c: slice, first: bool, g: Tensor) -> None:
+        """Add S b^T of columns c to the tile's sum, which `finish` writes to g."""
+        wide = self._b.shape[1]
+        total = self._shaped(self._sum_left, len(signs), wide)
+        if first:
+            _int_mm(signs, self._b[c], total)
+        else:
+            total.add_(_int_mm(signs, self._b[c], self._shaped(self._part_left, len(signs), wide)))
+
+    def right(self, signs: Tensor, left: Tensor, c: slice) -> None:
+        """Add left^T S of columns c to db."""
+        wide = self._sum_right.shape[1]
+        part = self._part_right[: signs.shape[1] * wide].view(-1, wide)
+        self._sum_right[c].add_(_int_mm(signs.T, self._shaped(self._left, len(left), wide), part))
+
+    def finish(self, g: Tensor) -> None:
+        total = self._shaped(self._sum_left, len(g), self._b.shape[1])
+        g.copy_(_join(total, self._width)).mul_(self._plan.step_b)
+
+    def grad_right(self) -> Tensor:
+        """db transposed, (Q, K)."""
+        high = self._sum_right[:, : self._width].float()
+        if self._plan.slices == 2:
+            high.mul_(256).add_(self._sum_right[:, self._width :])
+        return high.mul_(self._plan.step_left)
+
+    def _shaped(self, flat: Tensor, rows: int, columns: int) -> Tensor:
+        return shaped(flat, rows, columns, self._k_major)
+
+
+def shaped(flat: Tensor, rows: int, columns: int, k_major: bool) -> Tensor:
+    """The matrix (rows, columns) at the start of a buffer, stored transposed for `k_major`."""
+    flat = flat[: rows * columns]
+    return flat.view(columns, rows).T if k_major else flat.view(rows, columns)
+
+
+def _cut(x: Tensor, step: Tensor, out: Tensor, work: Tensor) -> None:
+    """Slices of x (R, K) side by side in out (R, slices * K), the high one first."""
+    width = x.shape[1]
+    inverse = torch.where(step > 0, 1 / step, 0)
+    # A sum near 1.5 * 2^23 rounds to an integer and holds it in the low bits of the float's own bits.
+    word = torch.mul(x, inverse, out=work).add_(_ROUND).view(torch.int32)
+    out[:, -width:].copy_(word)
+    if out.shape[1] > width:
+        out[:, :width].copy_(word.add_(128).bitwise_right_shift_(8))
+
+
+def _join(sums: Tensor, width: int) -> Tensor:
+    """256 * high + low in place, fits int32 for contractions below 2^16."""
+    if sums.shape[1] == width:
+        return sums
+    return sums[:, :width].mul_(256).add_(sums[:, width:])
+
+
+def _int_mm(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    """x @ y into out, transposed where out lies so."""
+    if out.is_contiguous():
+        return torch._int_mm(x, y, out=out)
+    torch._int_mm(y.T, x.T, out=out.T)
+    return out
