@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, guard, op, penalty
+from . import accuracy, gpu, guard, op, penalty
 from .results import circumstances, record, show
 
-BENCHMARKS = {"op": op, "penalty": penalty, "accuracy": accuracy}
+BENCHMARKS = {"op": op, "penalty": penalty, "accuracy": accuracy, "gpu": gpu}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

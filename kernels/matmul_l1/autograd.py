@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from . import dispatch
-from .tiled import Gradients, Needs
+from .results import Gradients, Needs
 
 Operands = Sequence["Tensor | None"]
 
@@ -44,7 +44,7 @@ class MatmulL1(torch.autograd.Function):
         mask: Tensor | None,
         unit_weights: bool,
         backend: str,
-        precision: str,
+        precision: str | None,
     ) -> Tensor:
         ctx.needs = Needs(*ctx.needs_input_grad[:4])
         ctx.how = backend, precision
@@ -71,7 +71,7 @@ class MatmulL1(torch.autograd.Function):
 
 _ARGUMENTS = (
     "(Tensor a, Tensor b, Tensor? scale, Tensor? bias, Tensor? mask, Tensor? weights, "
-    "bool[] needs, bool unit_weights, str backend, str precision) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
+    "bool[] needs, bool unit_weights, str backend, str? precision) -> (Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 
 
@@ -86,7 +86,7 @@ def registered_l1(
     needs: Sequence[bool],
     unit_weights: bool,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Values and the gradients wanted in `needs`, empty where not; without gradients where they cannot be had yet."""
     ready = weights is not None or fused((a, b, scale, bias), needs, unit_weights)
@@ -94,7 +94,7 @@ def registered_l1(
         a, b, scale, bias, mask, Needs(*needs) if ready else Needs(), weights, backend, precision
     )
     a_, b_, scale_, bias_ = (
-        a.new_empty(0) if g is None else g.to(a.dtype, memory_format=torch.contiguous_format) for g in _in_order(grads)
+        a.new_empty(0) if g is None else g.to(a.dtype).contiguous() for g in _in_order(grads)
     )
     return values.to(a.dtype), a_, b_, scale_, bias_
 
@@ -110,7 +110,7 @@ def _(
     needs: Sequence[bool],
     unit_weights: bool,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, ...]:
     operands = (a, b, scale, bias)
     ready = weights is not None or fused(operands, needs, unit_weights)
@@ -148,7 +148,7 @@ def eager_abs_mean(
     mask: Tensor | None,
     signed: bool,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, Tensor]:
     """Mean absolute product and, on request, mean signed product (empty otherwise)."""
     absolute, mean = dispatch.abs_mean(a, b, scale, bias, mask, signed, backend, precision)
@@ -159,7 +159,7 @@ registered_abs_mean = torch.library.custom_op(
     "grngc_fast::matmul_abs_mean",
     eager_abs_mean,
     mutates_args=(),
-    schema="(Tensor a, Tensor b, Tensor? scale, Tensor? bias, Tensor? mask, bool signed, str backend, str precision) "
+    schema="(Tensor a, Tensor b, Tensor? scale, Tensor? bias, Tensor? mask, bool signed, str backend, str? precision) "
     "-> (Tensor, Tensor)",
 )
 
@@ -173,7 +173,7 @@ def _(
     mask: Tensor | None,
     signed: bool,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, Tensor]:
     shape = (a.shape[-2], b.shape[-1])
     return a.new_empty(shape), a.new_empty(shape if signed else 0)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from . import tiled
-from .tiled import Gradients, Needs
+from .results import Gradients, Needs
 
 BACKENDS: tuple[str, ...] = ("auto", "triton", "tiled", "reference")
 PRECISIONS: tuple[str, ...] = ("highest", "high", "medium")
@@ -27,24 +27,16 @@ PRECISIONS: tuple[str, ...] = ("highest", "high", "medium")
 MIN_FLOP = 2e9
 
 
-def resolve_precision(precision: str | None) -> str:
-    """None follows `torch.get_float32_matmul_precision()`."""
-    if precision is None:
-        return torch.get_float32_matmul_precision()
-    if precision not in PRECISIONS:
+def check_names(backend: str, precision: str | None) -> None:
+    """ValueError for a backend or precision that does not exist."""
+    if backend not in BACKENDS:
+        raise ValueError(f"backend={backend!r} is unknown; use one of {', '.join(map(repr, BACKENDS))}")
+    if precision is not None and precision not in PRECISIONS:
         raise ValueError(f"precision={precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))} or None")
-    return precision
 
 
 def resolve_backend(backend: str, x: Tensor, flop: float) -> str:
-    """A backend that can compute operands like x.
-
-    Raises
-    ------
-    ValueError : an unknown name. RuntimeError : an explicit request that cannot run here.
-    """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend={backend!r} is unknown; use one of {', '.join(map(repr, BACKENDS))}")
+    """A backend that can compute operands like x; RuntimeError for an explicit request that cannot run here."""
     if backend == "auto":
         return "triton" if x.device.type == "cuda" and flop >= MIN_FLOP and not _obstacle(x) else "tiled"
     if backend == "triton":
@@ -87,9 +79,10 @@ def l1(
     needs: Needs,
     weights: Tensor | None,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, Gradients]:
-    """Values (B,) and gradients of flattened operands by a resolved backend, in the dtype of computation."""
+    """Values (B,) and gradients of flattened operands, in the dtype of computation."""
+    backend, precision = _resolve(backend, precision, a, b, scale)
     a, b, scale, bias, weights = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias, weights))
     with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
         if backend == "triton":
@@ -107,9 +100,10 @@ def abs_mean(
     mask: Tensor | None,
     signed: bool,
     backend: str,
-    precision: str,
+    precision: str | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Mean absolute and, on request, mean signed product by a resolved backend."""
+    """Mean absolute and, on request, mean signed product."""
+    backend, precision = _resolve(backend, precision, a, b, scale)
     a, b, scale, bias = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias))
     with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
         if backend == "triton":
@@ -118,6 +112,14 @@ def abs_mean(
             return launch.abs_mean(a, b, scale, bias, mask, precision, signed)
         absolute = tiled.abs_mean(a, b, scale, bias, mask, precision)
         return absolute, tiled.signed_mean(a, b, scale, bias, mask) if signed else None
+
+
+def _resolve(backend: str, precision: str | None, a: Tensor, b: Tensor, scale: Tensor | None) -> tuple[str, str]:
+    """Names that stand for themselves: a precision of None follows torch's setting at the time of the call."""
+    n_batch = max(a.shape[:-2].numel(), b.shape[:-2].numel())
+    n_windows = 1 if scale is None else scale.shape[-2]
+    flop = 6.0 * n_batch * n_windows * a.shape[-2] * a.shape[-1] * b.shape[-1]
+    return resolve_backend(backend, a, flop), precision or torch.get_float32_matmul_precision()
 
 
 def compute_dtype(x: Tensor) -> Tensor:

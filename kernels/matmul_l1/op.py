@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import autograd, reference
-from .dispatch import resolve_backend, resolve_precision
+from .dispatch import check_names
 
 _FLOATS = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
@@ -65,11 +65,10 @@ def matmul_l1(
     tensor(5.)
     """
     a, b, scale, bias = _promote(a, b, scale, bias)
+    check_names(backend, precision)
     _check(a, b, scale, bias, mask)
     if reduction not in ("none", "sum"):
         raise ValueError(f"reduction={reduction!r} is unknown; use 'none' or 'sum'")
-    precision = resolve_precision(precision)
-    backend = resolve_backend(backend, a, _flop(a, b, scale))
     operands = (a, b, scale, bias)
     if backend == "reference" or any(x.numel() == 0 for x in operands if x is not None):
         with torch.autocast(a.device.type, enabled=False):
@@ -120,6 +119,7 @@ def matmul_abs_mean(
     ValueError, TypeError, RuntimeError : as `matmul_l1`; ValueError also for no windows at all.
     """
     a, b, scale, bias = _promote(a, b, scale, bias)
+    check_names(backend, precision)
     _check(a, b, scale, bias, mask)
     if a.dim() > 3 or b.dim() > 3 or (scale is not None and (scale.dim() > 2 or a.dim() > 2 or b.dim() > 2)):
         raise ValueError(
@@ -130,8 +130,6 @@ def matmul_abs_mean(
         raise ValueError(f"bias is shared by all windows and has two dimensions (M, Q); got {tuple(bias.shape)}")
     if 0 in (*a.shape[:-2], *b.shape[:-2], *(() if scale is None else scale.shape[:1])):
         raise ValueError("a mean over no windows is undefined: the window dimension is 0")
-    precision = resolve_precision(precision)
-    backend = resolve_backend(backend, a, _flop(a, b, scale))
     with torch.no_grad():
         if backend == "reference" or 0 in (*a.shape, *b.shape):
             with torch.autocast(a.device.type, enabled=False):
@@ -155,13 +153,6 @@ def _promote(
     for x in given[1:]:
         dtype = torch.promote_types(dtype, x.dtype)
     return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in (a, b, scale, bias))  # type: ignore[return-value]
-
-
-def _flop(a: Tensor, b: Tensor, scale: Tensor | None) -> float:
-    """Of the value and both gradients."""
-    n_batch = max(a.shape[:-2].numel(), b.shape[:-2].numel())
-    n_windows = 1 if scale is None else scale.shape[-2]
-    return 6.0 * n_batch * n_windows * a.shape[-2] * a.shape[-1] * b.shape[-1]
 
 
 def _flatten(x: Tensor, batch: torch.Size) -> Tensor:

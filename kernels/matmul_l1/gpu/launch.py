@@ -14,7 +14,7 @@ import torch
 import triton
 from torch import Tensor
 
-from ..tiled import Gradients, Needs
+from ..results import Gradients, Needs
 from . import configs, layout
 from .gradients import gradients_kernel
 from .layout import Problem
@@ -349,7 +349,7 @@ def _chunk(
         bias=None if problem.bias is None else problem.bias[z],
     )
     left, right, scale = own.left, own.right, own.scale
-    (n_batch, n_rows, width), n_columns, n_windows = left.shape, right.shape[1], own.n_windows
+    (n_batch, n_rows), n_columns, n_windows = left.shape[:2], right.shape[1], own.n_windows
     gradients_wanted = needs.a or needs.b or needs.scale
     kept = left.new_empty((n_batch, n_windows, n_rows, n_columns), dtype=torch.int8) if gradients_wanted else None
     right_terms = terms(right, numbers.amax[1], _TOP, numbers.dtype, numbers.count)
