@@ -125,15 +125,15 @@ def _sampled(
 class Products:
     """S b^T and left^T S over the tiles of a product, as `floats.Products` but from int8 slices.
 
-    `k_major`: whether the matrices of a tile lie transposed in memory, K and Q outermost.
+    In memory signs lie transposed, (Q, R), and the left side's slices too where `left_transposed`.
     """
 
     def __init__(
-        self, plan: Plan, b: Tensor, rows: int, columns: int, k_major: bool, want_left: bool, want_right: bool
+        self, plan: Plan, b: Tensor, rows: int, columns: int, left_transposed: bool, want_left: bool, want_right: bool
     ) -> None:
         width, n_columns = b.shape
         wide = plan.slices * width
-        self._plan, self._width, self._k_major = plan, width, k_major
+        self._plan, self._width, self._left_transposed = plan, width, left_transposed
         self._signs = torch.empty(rows * columns, dtype=torch.int8)
         if want_left:
             self._b = torch.empty(n_columns, wide, dtype=torch.int8)
@@ -150,30 +150,29 @@ class Products:
     def begin(self, left: Tensor) -> None:
         """A new tile with this left side (R, K)."""
         if self._want_right:
-            cut = self._shaped(self._left, len(left), self._sum_right.shape[1])
-            _cut(left, self._plan.step_left, cut, self._shaped(self._work, *left.shape))
+            work = shaped(self._work, *left.shape, self._left_transposed)
+            _cut(left, self._plan.step_left, self._left_cut(len(left)), work)
 
     def signs(self, p: Tensor) -> Tensor:
         """sign(p) in the type of the products; p is lost."""
-        return self._shaped(self._signs, *p.shape).copy_(p.sign_())
+        return shaped(self._signs, *p.shape, True).copy_(p.sign_())
 
     def left(self, signs: Tensor, c: slice, first: bool, g: Tensor) -> None:
         """Add S b^T of columns c to the tile's sum, which `finish` writes to g."""
-        wide = self._b.shape[1]
-        total = self._shaped(self._sum_left, len(signs), wide)
+        total = self._sum(self._sum_left, g)
         if first:
             _int_mm(signs, self._b[c], total)
         else:
-            total.add_(_int_mm(signs, self._b[c], self._shaped(self._part_left, len(signs), wide)))
+            total.add_(_int_mm(signs, self._b[c], self._sum(self._part_left, g)))
 
     def right(self, signs: Tensor, left: Tensor, c: slice) -> None:
         """Add left^T S of columns c to db."""
         wide = self._sum_right.shape[1]
         part = self._part_right[: signs.shape[1] * wide].view(-1, wide)
-        self._sum_right[c].add_(_int_mm(signs.T, self._shaped(self._left, len(left), wide), part))
+        self._sum_right[c].add_(_int_mm(signs.T, self._left_cut(len(left)), part))
 
     def finish(self, g: Tensor) -> None:
-        total = self._shaped(self._sum_left, len(g), self._b.shape[1])
+        total = self._sum(self._sum_left, g)
         g.copy_(_join(total, self._width)).mul_(self._plan.step_b)
 
     def grad_right(self) -> Tensor:
@@ -183,14 +182,17 @@ class Products:
             high.mul_(256).add_(self._sum_right[:, self._width :])
         return high.mul_(self._plan.step_left)
 
-    def _shaped(self, flat: Tensor, rows: int, columns: int) -> Tensor:
-        return shaped(flat, rows, columns, self._k_major)
+    def _sum(self, flat: Tensor, g: Tensor) -> Tensor:
+        return shaped(flat, len(g), self._b.shape[1], not g.is_contiguous())
+
+    def _left_cut(self, rows: int) -> Tensor:
+        return shaped(self._left, rows, self._sum_right.shape[1], self._left_transposed)
 
 
-def shaped(flat: Tensor, rows: int, columns: int, k_major: bool) -> Tensor:
-    """The matrix (rows, columns) at the start of a buffer, stored transposed for `k_major`."""
+def shaped(flat: Tensor, rows: int, columns: int, transposed: bool) -> Tensor:
+    """The matrix (rows, columns) at the start of a buffer, on request stored transposed."""
     flat = flat[: rows * columns]
-    return flat.view(columns, rows).T if k_major else flat.view(rows, columns)
+    return flat.view(columns, rows).T if transposed else flat.view(rows, columns)
 
 
 def _cut(x: Tensor, step: Tensor, out: Tensor, work: Tensor) -> None:

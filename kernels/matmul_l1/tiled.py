@@ -163,7 +163,9 @@ def _windows(
         size = _tile_rows(a, columns, b.shape[0]) * (1 if chosen is None else INT8_ROWS)
         count = min(max(1, size // a.shape[1]), n_windows)
         tile = (count, min(size, a.shape[1]), columns)
-        side = windows.Own(a, needs) if scale is None else windows.Scaled(a, scale, needs, tile[0] * tile[1])
+        side = (
+            windows.Own(a, needs) if scale is None else windows.Scaled(a, scale, b.shape[1], needs, tile[0] * tile[1])
+        )
         # <left, G> is the value at the price of a pass over rows x K, no saving at K > Q.
         by_identity = needs.left and bias is None and weights is None and bounded
         by_identity = by_identity and (scale is not None or b.shape[0] <= b.shape[1])
