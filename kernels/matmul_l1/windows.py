@@ -86,7 +86,7 @@ class Scaled:
         return torch.mul(a, scale, out=cube).view(len(a), -1).T
 
     def take(self, span: slice, r: slice, left: Tensor, g: Tensor, values: Tensor | None) -> None:
-        a, scale = self._a[:, r], self._scale[:, span]
+        a, scale = self._a[:, r].contiguous(), self._scale[:, span].contiguous()
         cube = self._cube(g.T.contiguous().view(-1), span, r)
         # Products of matrices this narrow are slower than passes.
         narrow = scale.shape[1] < 8
