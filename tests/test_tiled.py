@@ -228,7 +228,27 @@ def test_each_gradient_alone(wanted, precision):
     every = dict(zip(("value", *NAMES), found(given, precision=precision), strict=True))
     value, grad = found(given, wanted, precision=precision)
     assert relative(value, every["value"].double()) < 1e-6
-    assert relative(grad, every[wanted].double()) < 1e-6
+    # The rule may allow one gradient what it does not allow all of them.
+    assert relative(grad, every[wanted].double()) < (4e-5 if precision == "highest" else 2e-2)
+
+
+@pytest.mark.parametrize("precision", ["highest", "medium"])
+def test_more_rows_of_b_than_columns(always_int8, precision):
+    given = of_kind("gaussian", 700, 60, 50, None)
+    for f, t in zip(found(given, precision=precision), truth(given), strict=True):
+        assert relative(f, t) < (1e-4 if precision == "highest" else 5e-2)
+    assert relative(found(given, "b", precision=precision)[0], truth(given)[0]) < 1e-3
+
+
+def test_errors_of_equal_windows_do_not_add_up(always_int8, monkeypatch):
+    monkeypatch.setitem(tiled.TILE_BYTES, "cpu", 4 * 300 * 300)
+    a, b, _, _ = of_kind("gaussian", 300, 300, 300, None)
+    given = (a, b, torch.ones(1, 32, 300), None)
+    exact = truth(given, signs=signs_of(given))
+    results = found(given)
+    assert always_int8[0] is not None
+    for f, t in zip(results, exact, strict=True):
+        assert relative(f, t) < 2e-5
 
 
 @pytest.mark.usefixtures("always_int8")

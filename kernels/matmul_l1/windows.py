@@ -144,7 +144,7 @@ def run(
     # Every buffer once: a fresh allocation of this size costs its page faults in each tile.
     right = b.bfloat16() if half else b
     buffer = right.new_empty(size * columns)
-    scratch = b.new_empty(0 if by_identity else size * columns)
+    scratch = right.new_empty(0 if by_identity else size * columns)
     gradient = b.new_empty(size * width if needs.left else 0)
     tiles = occupied_tiles(forbidden, spans(side.n_rows, rows), spans(n_columns, columns))
     forbidden = None if forbidden is None else forbidden.T.contiguous().T
@@ -168,9 +168,9 @@ def run(
                 if not by_identity:
                     absolute = torch.abs(p, out=shaped(scratch, *p.shape, True))
                     if len(cube) > 1 and side.n_values > 1:
-                        values[span] += absolute.unflatten(0, (len(cube), -1)).sum((1, 2))
+                        values[span] += absolute.unflatten(0, (len(cube), -1)).sum((1, 2), dtype=b.dtype)
                     else:
-                        values[span if side.n_values > 1 else slice(1)] += absolute.sum()
+                        values[span if side.n_values > 1 else slice(1)] += absolute.sum(dtype=b.dtype)
                 if not needs.any:
                     continue
                 signs = products.signs(p)
@@ -178,10 +178,11 @@ def run(
                     cube.mul_(weights[span, None, None])
                 if grads.bias is not None:
                     grads.bias[r, c] += cube.sum(0)
-                if g is not None:
-                    products.left(signs, c, c is occupied[0], g)
                 if needs.b:
                     products.right(signs, left, c)
+                # Last, so that what follows finds G in cache.
+                if g is not None:
+                    products.left(signs, c, c is occupied[0], g)
             if g is not None:
                 products.finish(g)
                 side.take(span, r, left, g, values if by_identity else None)
