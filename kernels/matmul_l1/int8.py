@@ -66,14 +66,18 @@ def worth(rows: int, width: int, columns: int) -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps of both sides (K,), inverse 0 where a side is all zero, and the expected errors of the gradients."""
+    """Steps of both sides (K,) and the expected errors of the gradients."""
 
     slices: int
     step_b: Tensor
-    step_left: Tensor
+    step_a: Tensor
+    scale: Tensor | None
     errors: dict[str, float]
     tolerance: float
-    dithered: bool
+
+    def step_left(self, span: slice) -> Tensor:
+        """The step of the left side of these windows."""
+        return self.step_a if self.scale is None else self.step_a * self.scale[span].abs().amax(0)
 
     def holds(self, grads: dict[str, Tensor | None]) -> bool:
         """The expected errors are within the tolerance of the gradients found."""
@@ -98,23 +102,23 @@ def plan(
     `together` windows of `scale` share a tile.
     """
     norms = {name: _norm(x) for name, x in (("a", a), ("b", b), ("scale", scale)) if x is not None}
-    top_left, top_b = _top(a, (0, 1)), _top(b, (1,))
-    windows, of_a, of_scale, variance = a.shape[0], torch.zeros(()), torch.ones(()), 1 / 12
+    top_a, top_b = _top(a, (0, 1)), _top(b, (1,))
+    windows, of_a, of_scale, of_step, variance = a.shape[0], torch.zeros(()), torch.ones(()), torch.tensor(1.0), 1 / 12
     if scale is not None:
+        windows, variance = scale.shape[0], 1 / 6
         of_a, of_scale = a[0].double().square().sum(0), together * scale.double().square().sum(0)
-        variance = 1 / 6
-        top_left, windows = top_left * _top(scale, (0,)), scale.shape[0]
-    if any(bool(((x > 0) & (x < _SMALLEST)).any()) for x in (top_left, top_b)):
+        parts = scale.abs().split(together)
+        of_step = sum((len(x) * x.amax(0).double().square() for x in parts), torch.zeros(())) / windows
+    smallest = top_a if scale is None else top_a * scale.abs().amin(0)
+    if any(bool(((x > 0) & (x < _SMALLEST)).any()) for x in (smallest, top_b)):
         return None
     entries = windows * a.shape[1] * b.shape[1]
     inner = _sampled(a, b, scale, bias) * entries
     for slices in (1, 2) if precision == "medium" else (2,):
-        made = Plan(
-            slices, top_b / LARGEST[slices], top_left / LARGEST[slices], {}, TOLERANCE[precision], scale is not None
-        )
-        var_b, var_left = (step.double().square() * variance for step in (made.step_b, made.step_left))
+        made = Plan(slices, top_b / LARGEST[slices], top_a / LARGEST[slices], scale, {}, TOLERANCE[precision])
+        var_b, var_a = (step.double().square() * variance for step in (made.step_b, made.step_a))
         made.errors["a"] = math.sqrt(a.shape[0] * a.shape[1] * b.shape[1] * float((var_b * of_scale).sum()))
-        made.errors["b"] = math.sqrt(entries * float(var_left.sum()))
+        made.errors["b"] = math.sqrt(entries * float((var_a * of_step).sum()))
         made.errors["scale"] = math.sqrt(windows * b.shape[1] * float((var_b * of_a).sum()))
         if all(made.errors[x] * norms[x] <= made.tolerance * inner for x in wanted):
             return made
@@ -158,7 +162,7 @@ class Products:
         self._plan, self._width, self._left_transposed = plan, width, left_transposed
         self._signs = torch.empty(rows * columns, dtype=torch.int8)
         self._tile, self._noise = 0, None
-        if plan.dithered:
+        if plan.scale is not None:
             uniform = torch.rand(max(rows, n_columns) * width + _OFFSETS, generator=torch.Generator().manual_seed(0))
             self._noise = uniform.sub_(0.5)
         if want_left:
@@ -166,21 +170,24 @@ class Products:
             self._b_transposed, self._b_work = b.T.contiguous(), torch.empty(n_columns, width)
             self._sum_left = torch.empty(rows * wide, dtype=torch.int32)
             self._part_left = torch.empty(rows * wide if columns < n_columns else 0, dtype=torch.int32)
+        self._wide = wide
         self._want_left, self._want_right = want_left, want_right
         if want_right:
             self._work = torch.empty(rows * width)
             self._left = torch.empty(rows * wide, dtype=torch.int8)
-            self._sum_right = torch.zeros(n_columns, wide, dtype=torch.int32)
+            self._sum_right = torch.zeros(n_columns, width)
             self._part_right = torch.empty(columns * wide, dtype=torch.int32)
+            self._float = torch.empty(columns, width)
 
-    def begin(self, left: Tensor) -> None:
-        """A new tile with this left side (R, K)."""
+    def begin(self, left: Tensor, span: slice) -> None:
+        """A new tile with this left side (R, K), of these windows."""
         noise = None if self._noise is None else self._noise[self._tile * 7 % _OFFSETS :]
         if self._want_left and (noise is not None or self._tile == 0):
             _cut(self._b_transposed, self._plan.step_b, self._b, self._b_work, noise)
         if self._want_right:
+            self._step_left = self._plan.step_left(span)
             work = shaped(self._work, *left.shape, self._left_transposed)
-            _cut(left, self._plan.step_left, self._left_cut(len(left)), work, noise)
+            _cut(left, self._step_left, self._left_cut(len(left)), work, noise)
         self._tile += 1
 
     def signs(self, p: Tensor) -> Tensor:
@@ -197,9 +204,10 @@ class Products:
 
     def right(self, signs: Tensor, left: Tensor, c: slice) -> None:
         """Add left^T S of columns c to db."""
-        wide = self._sum_right.shape[1]
-        part = self._part_right[: signs.shape[1] * wide].view(-1, wide)
-        self._sum_right[c].add_(_int_mm(signs.T, self._left_cut(len(left)), part))
+        part = self._part_right[: signs.shape[1] * self._wide].view(-1, self._wide)
+        joined = _join(_int_mm(signs.T, self._left_cut(len(left)), part), self._width)
+        total = self._sum_right[c]
+        total.addcmul_(self._float[: len(total)].copy_(joined), self._step_left)
 
     def finish(self, g: Tensor) -> None:
         total = self._sum(self._sum_left, g)
@@ -207,16 +215,13 @@ class Products:
 
     def grad_right(self) -> Tensor:
         """db transposed, (Q, K)."""
-        high = self._sum_right[:, : self._width].float()
-        if self._plan.slices == 2:
-            high.mul_(256).add_(self._sum_right[:, self._width :])
-        return high.mul_(self._plan.step_left)
+        return self._sum_right
 
     def _sum(self, flat: Tensor, g: Tensor) -> Tensor:
-        return shaped(flat, len(g), self._b.shape[1], not g.is_contiguous())
+        return shaped(flat, len(g), self._wide, not g.is_contiguous())
 
     def _left_cut(self, rows: int) -> Tensor:
-        return shaped(self._left, rows, self._sum_right.shape[1], self._left_transposed)
+        return shaped(self._left, rows, self._wide, self._left_transposed)
 
 
 def shaped(flat: Tensor, rows: int, columns: int, transposed: bool) -> Tensor:
@@ -228,7 +233,7 @@ def shaped(flat: Tensor, rows: int, columns: int, transposed: bool) -> Tensor:
 def _cut(x: Tensor, step: Tensor, out: Tensor, work: Tensor, noise: Tensor | None) -> None:
     """Slices of x (R, K) side by side in out (R, slices * K), the high one first."""
     width = x.shape[1]
-    torch.mul(x, torch.where(step > 0, 1 / step, 0), out=work)
+    torch.mul(x, torch.where(step > _SMALLEST * 1e-6, 1 / step, 0), out=work)
     if noise is not None:
         work.add_(shaped(noise, *work.shape, not work.is_contiguous()))
     # A sum near 1.5 * 2^23 rounds to an integer and holds it in the low bits of the float's own bits.
@@ -239,7 +244,7 @@ def _cut(x: Tensor, step: Tensor, out: Tensor, work: Tensor, noise: Tensor | Non
 
 
 def _join(sums: Tensor, width: int) -> Tensor:
-    """256 * high + low in place, fits int32 for contractions below 2^16."""
+    """256 * high + low in place; fits int32 for contractions below 2^16."""
     if sums.shape[1] == width:
         return sums
     return sums[:, :width].mul_(256).add_(sums[:, width:])

@@ -155,7 +155,7 @@ def run(
                 continue
             left = side.tile(span, r)
             operand = left.bfloat16() if half else left
-            products.begin(left)
+            products.begin(left, span)
             g = shaped(gradient, len(left), width, side.g_transposed) if needs.left else None
             for c in occupied:
                 p = shaped(buffer, len(left), c.stop - c.start, True)
