@@ -14,8 +14,8 @@ class Products:
         # Kept transposed: S^T left runs faster than left^T S, where the long side comes first.
         self._grad_right = b.new_zeros(b.shape[1], b.shape[0]) if want_right else None
 
-    def begin(self, left: Tensor) -> None:
-        """A new tile with this left side (R, K)."""
+    def begin(self, left: Tensor, span: slice) -> None:
+        """A new tile with this left side (R, K), of these windows."""
 
     def signs(self, p: Tensor) -> Tensor:
         """sign(p) in the type of the products; p is lost."""

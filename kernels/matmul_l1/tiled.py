@@ -23,6 +23,7 @@ from .results import Gradients, Needs
 # sgemm rate at K = 64; 0.5 MiB tiles 0.55, and rows of 5000 columns 0.90.
 TILE_BYTES = {"cpu": 4 * 2**20, "cuda": 32 * 2**20}
 TILE_COLUMNS = 2500
+# Times as many rows to a tile of int8 products, whose sums over rows are added up in a pass over columns x K.
 INT8_ROWS = 2
 
 
@@ -155,15 +156,16 @@ def _windows(
     ]
     n_windows = a.shape[0] if scale is None else scale.shape[0]
     fits = bounded and weights is None and a.dtype == torch.float32
-    if wanted and fits and int8.worth(n_windows * a.shape[1], *b.shape):
-        plan = int8.plan(*given, wanted, precision) if int8.available() else None
     columns = min(b.shape[1], TILE_COLUMNS)
+    size = _tile_rows(a, columns, b.shape[0])
+    if wanted and fits and int8.worth(n_windows * a.shape[1], *b.shape) and int8.available():
+        plan = int8.plan(*given, wanted, precision, max(1, INT8_ROWS * size // a.shape[1]))
     for chosen in (plan, None):
-        # More rows to an int8 tile: its sums over rows are added up in a pass over columns x K.
-        size = _tile_rows(a, columns, b.shape[0]) * (1 if chosen is None else INT8_ROWS)
-        count = min(max(1, size // a.shape[1]), n_windows)
-        tile = (count, min(size, a.shape[1]), columns)
-        side = windows.Own(a, needs) if scale is None else windows.Scaled(a, scale, needs, tile[0] * tile[1])
+        height = size * (1 if chosen is None else INT8_ROWS)
+        tile = (min(max(1, height // a.shape[1]), n_windows), min(height, a.shape[1]), columns)
+        side: windows.Left = (
+            windows.Own(a, needs) if scale is None else windows.Scaled(a, scale, b.shape[1], needs, tile[0] * tile[1])
+        )
         # <left, G> is the value at the price of a pass over rows x K, no saving at K > Q.
         by_identity = needs.left and bias is None and weights is None and bounded
         by_identity = by_identity and (scale is not None or b.shape[0] <= b.shape[1])
