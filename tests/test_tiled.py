@@ -285,7 +285,9 @@ def test_float64_and_weights_are_never_cut(always_int8):
 
 
 def test_int8_where_it_was_measured_to_win():
-    assert int8.worth(32000, 128, 5000)
-    assert int8.worth(64000, 1024, 1000)
-    assert not int8.worth(99900, 512, 100)
-    assert not int8.worth(100, 128, 5000)
+    assert int8.worth(32000, 128, 5000, "highest")
+    assert int8.worth(64000, 1024, 1000, "high")
+    assert int8.worth(4000, 64, 300, "medium")
+    assert not int8.worth(4000, 64, 300, "highest")
+    assert not int8.worth(99900, 512, 100, "medium")
+    assert not int8.worth(100, 128, 5000, "highest")

@@ -158,7 +158,7 @@ def _windows(
     fits = bounded and weights is None and a.dtype == torch.float32
     columns = min(b.shape[1], TILE_COLUMNS)
     size = _tile_rows(a, columns, b.shape[0])
-    if wanted and fits and int8.worth(n_windows * a.shape[1], *b.shape) and int8.available():
+    if wanted and fits and int8.worth(n_windows * a.shape[1], *b.shape, precision) and int8.available():
         plan = int8.plan(*given, wanted, precision, max(1, INT8_ROWS * size // a.shape[1]))
     for chosen in (plan, None):
         height = size * (1 if chosen is None else INT8_ROWS)
