@@ -82,7 +82,9 @@ LARGEST_STORED = 24 * 2**30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), help="folder for the JSON (%(default)s)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("benchmarks/results"), help="folder for the JSON (%(default)s)"
+    )
     parser.add_argument("--minutes", type=float, default=8.0, help="begin no case after this many (%(default)s)")
     parser.add_argument("--tiny", action="store_true", help="every line on the CPU, in the interpreter, at tiny sizes")
     parser.add_argument("--precision", choices=PRECISIONS, action="append", help="only these (default: all)")

@@ -94,10 +94,10 @@ def measure(windows: int, m: int, k: int, q: int, repeats: int = 5) -> list[Row]
     return rows
 
 
-def extra_memory(given: list[Tensor]) -> int:
+def extra_memory(given: list[Tensor], backend: str = "auto") -> int:
     """Peak bytes allocated during value and gradients, less those of the results."""
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        results = value_and_gradients(given)
+        results = value_and_gradients(given, backend)
     kept = sum(x.numel() * x.element_size() for x in results)
     events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
     level = peak = 0

@@ -11,7 +11,12 @@ from .jacobian import check_windows, factors_at, has_factors, jacobian_chunks
 
 
 def gradient_l1(
-    model: nn.Module, x: Tensor, *, targets: Tensor | Sequence[int] | None = None, backend: str = "auto"
+    model: nn.Module,
+    x: Tensor,
+    *,
+    targets: Tensor | Sequence[int] | None = None,
+    backend: str = "auto",
+    precision: str | None = None,
 ) -> Tensor:
     """Mean over windows of sum_ij |d f_i(x_n) / d x_nj|, differentiable in the model's parameters.
 
@@ -23,7 +28,7 @@ def gradient_l1(
     model : maps x to (N, P), each window by itself.
     x : (N, L, P) windows, oldest step first; any (N, ...) for a module without factors.
     targets : outputs to sum over; default all. Their subset, scaled up, is an unbiased estimate of the whole.
-    backend : of the op, see `grngc_fast.kernels.matmul_l1`.
+    backend, precision : of the op, see `grngc_fast.kernels.matmul_l1`.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def gradient_l1(
     check_windows(x)
     rows = _rows(x, targets)
     if has_factors(model):
-        return factors_at(model, x, rows).l1(backend)
+        return factors_at(model, x, rows).l1(backend, precision)
     return _sum([chunk.abs().sum() for _, chunk in jacobian_chunks(model, x, rows)]) / len(x)
 
 

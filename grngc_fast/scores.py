@@ -35,6 +35,7 @@ def causal_scores(
     signed: bool = False,
     batch_size: int = 256,
     backend: str = "auto",
+    precision: str | None = "highest",
 ) -> Tensor:
     """Mean over windows of |d f_i(x_n) / d x_nj|: `scores[effect, cause]`.
 
@@ -45,13 +46,14 @@ def causal_scores(
     per_lag : keep the lags: (P, P, L), lag index 0 the most recent step. Otherwise the largest over lags.
     signed : the mean signed gradient instead (with `per_lag=False`, at the lag of the largest absolute one).
     batch_size : windows at a time.
+    backend, precision : of the op, see `grngc_fast.kernels.matmul_l1`; scores are float32-accurate unless asked otherwise.
 
     Returns
     -------
     (P, P), or (P, P, L) with `per_lag`. Detached.
     """
     check_windows(x)
-    scores = mean_gradients(model, x.split(batch_size), backend=backend)
+    scores = mean_gradients(model, x.split(batch_size), backend=backend, precision=precision)
     if per_lag:
         return scores.signed if signed else scores.absolute
     if signed:
@@ -64,13 +66,15 @@ def strongest_lag(scores: CausalScores) -> Tensor:
     return scores.signed.gather(-1, scores.absolute.argmax(-1, keepdim=True)).squeeze(-1)
 
 
-def mean_gradients(model: nn.Module, batches: Iterable[Tensor], *, backend: str = "auto") -> CausalScores:
+def mean_gradients(
+    model: nn.Module, batches: Iterable[Tensor], *, backend: str = "auto", precision: str | None = "highest"
+) -> CausalScores:
     """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, P), one batch at a time."""
     absolute: Tensor | None = None
     signed: Tensor | None = None
     count = 0
     for x in batches:
-        part_absolute, part_signed = _batch_means(model, x, backend)
+        part_absolute, part_signed = _batch_means(model, x, backend, precision)
         count += len(x)
         weight = len(x) / count
         absolute = part_absolute if absolute is None else absolute.lerp_(part_absolute, weight)
@@ -80,10 +84,10 @@ def mean_gradients(model: nn.Module, batches: Iterable[Tensor], *, backend: str 
     return CausalScores(absolute, signed)
 
 
-def _batch_means(model: nn.Module, x: Tensor, backend: str) -> tuple[Tensor, Tensor]:
+def _batch_means(model: nn.Module, x: Tensor, backend: str, precision: str | None) -> tuple[Tensor, Tensor]:
     with torch.no_grad():
         if has_factors(model):
-            absolute, signed = factors_at(model, x).abs_mean(backend)
+            absolute, signed = factors_at(model, x).abs_mean(backend, precision)
             return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
         rows = [(chunk.abs().mean(1), chunk.mean(1)) for _, chunk in jacobian_chunks(model, x)]
     absolute, signed = (torch.cat(parts) for parts in zip(*rows, strict=True))

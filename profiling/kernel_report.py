@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from grngc_fast.kernels.matmul_l1 import gpu
 from grngc_fast.kernels.matmul_l1.gpu import configs
 
 
@@ -131,7 +132,7 @@ def compile_variant(arch: str, variant: Variant, config: configs.Config | None =
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    gpu = GPUS[arch]
+    limits = GPUS[arch]
     if variant.key.kernel.startswith("operands"):
         config = configs.Config(32, 0, 64, 4, 3)
     elif config is None:
@@ -141,15 +142,15 @@ def compile_variant(arch: str, variant: Variant, config: configs.Config | None =
     signature, attributes = _signature(kernel, constants, variant.dtype)
     compiled = triton.compile(
         ASTSource(kernel, signature, constants, attributes),
-        target=GPUTarget(gpu.backend, gpu.target, gpu.warp),
+        target=GPUTarget(limits.backend, limits.target, limits.warp),
         options={"num_warps": config.warps, "num_stages": config.stages},
     )
-    registers, spilled, text = _usage(compiled, gpu)
+    registers, spilled, text = _usage(compiled, limits)
     shared = compiled.metadata.shared
     blocks = min(
-        gpu.warps // config.warps,
-        gpu.registers // max(1, -(-registers // gpu.granule) * gpu.granule * gpu.warp * config.warps),
-        gpu.shared // shared if shared else 32,
+        limits.warps // config.warps,
+        limits.registers // max(1, -(-registers // limits.granule) * limits.granule * limits.warp * config.warps),
+        limits.shared // shared if shared else 32,
     )
     return Resources(
         arch,
@@ -158,18 +159,18 @@ def compile_variant(arch: str, variant: Variant, config: configs.Config | None =
         registers,
         spilled,
         shared,
-        gpu.shared_block,
-        len(re.findall(re.escape(gpu.instruction), text)),
-        blocks * config.warps / gpu.warps,
-        floor(variant, gpu),
+        limits.shared_block,
+        len(re.findall(re.escape(limits.instruction), text)),
+        blocks * config.warps / limits.warps,
+        floor(variant, limits),
     )
 
 
-def floor(variant: Variant, gpu: Gpu) -> float:
+def floor(variant: Variant, limits: Gpu) -> float:
     """Microseconds of the reference shape's arithmetic in one launch at the large-product rate; bytes for the operand kernels."""
     key = variant.key
     m, q, k, n = SHAPES["narrow" if key.kernel == "rows" else "wide"]
-    product = 2.0 * n * m * q * (k or key.depth) / gpu.rate / 1e6
+    product = 2.0 * n * m * q * (k or key.depth) / limits.rate / 1e6
     signs = 3 if key.terms == 2 else 1
     if key.kernel == "rows":
         return product * (signs + key.terms)
@@ -251,14 +252,12 @@ def _signature(kernel: Any, constants: dict[str, Any], dtype: str) -> tuple[dict
     return signature, attributes
 
 
-def _usage(compiled: Any, gpu: Gpu) -> tuple[int, int, str]:
+def _usage(compiled: Any, limits: Gpu) -> tuple[int, int, str]:
     """Registers a thread, spilled bytes a thread, and the code in which to look for instructions."""
-    if gpu.backend == "hip":
+    if limits.backend == "hip":
         text = compiled.asm["amdgcn"]
         vector = int(re.search(r"\.vgpr_count:\s+(\d+)", text)[1])  # type: ignore[index]
-        accumulators = re.search(r"\.agpr_count:\s+(\d+)", text)
         spills = sum(int(n) for n in re.findall(r"\.[vs]gpr_spill_count:\s+(\d+)", text))
-        del accumulators
         return vector, 4 * spills, text
     import triton
 
@@ -315,6 +314,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if gpu.INTERPRETED:
+        raise SystemExit("TRITON_INTERPRET is set: there is nothing to compile. Unset it and run again")
     archs = args.arch or list(GPUS)
     with ProcessPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         if args.choose:

@@ -50,7 +50,10 @@ def test_compiles_without_a_graph_break_to_the_same_numbers(layout, reduction):
         return (value * weights).sum()
 
     found = {}
-    for name, function in (("eager", weighed), ("compiled", torch.compile(weighed, fullgraph=True, backend="aot_eager"))):
+    for name, function in (
+        ("eager", weighed),
+        ("compiled", torch.compile(weighed, fullgraph=True, backend="aot_eager")),
+    ):
         torch.compiler.reset()
         value = function(*given.values())
         wanted = [x for x in given.values() if x is not None]
@@ -107,7 +110,9 @@ def test_precision_follows_torch_and_refuses_other_names(monkeypatch):
     from grngc_fast.kernels.matmul_l1 import dispatch
 
     asked = []
-    monkeypatch.setattr(dispatch.tiled, "l1", lambda *given: asked.append(given[-1]) or (torch.zeros(1), dispatch.Gradients()))
+    monkeypatch.setattr(
+        dispatch.tiled, "l1", lambda *given: asked.append(given[-1]) or (torch.zeros(1), dispatch.Gradients())
+    )
     matmul_l1(torch.ones(2, 2), torch.ones(2, 2))
     matmul_l1(torch.ones(2, 2), torch.ones(2, 2), precision="medium")
     assert asked == [torch.get_float32_matmul_precision(), "medium"]

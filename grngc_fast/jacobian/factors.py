@@ -40,9 +40,11 @@ class Factors:
         result = result if self.bias is None else result + self.bias
         return result.expand(self.n_windows, -1, -1)
 
-    def l1(self, backend: str = "auto") -> Tensor:
+    def l1(self, backend: str = "auto", precision: str | None = None) -> Tensor:
         """Sum over outputs and inputs, mean over windows, of the absolute Jacobian; a scalar, differentiable once."""
-        total = matmul_l1(self.left, self.right, self.scale, self.bias, reduction="sum", backend=backend)
+        total = matmul_l1(
+            self.left, self.right, self.scale, self.bias, reduction="sum", backend=backend, precision=precision
+        )
         return total / self.n_windows if self._windowed else total
 
     def frobenius(self) -> Tensor:
@@ -65,9 +67,11 @@ class Factors:
             result = result + self.bias.square().sum()
         return result
 
-    def abs_mean(self, backend: str = "auto") -> tuple[Tensor, Tensor]:
+    def abs_mean(self, backend: str = "auto", precision: str | None = None) -> tuple[Tensor, Tensor]:
         """Mean absolute and mean signed Jacobian over windows, each (P, Q). Not differentiable."""
-        absolute, signed = matmul_abs_mean(self.left, self.right, self.scale, self.bias, signed=True, backend=backend)
+        absolute, signed = matmul_abs_mean(
+            self.left, self.right, self.scale, self.bias, signed=True, backend=backend, precision=precision
+        )
         return absolute, signed
 
     @property

@@ -61,7 +61,9 @@ class MatmulL1(torch.autograd.Function):
         grads, ctx.grads = ctx.grads, None
         dtype = grad.dtype
         if grads is None:
-            _, grads = dispatch.l1(*ctx.saved_tensors, ctx.needs, grad, *ctx.how)
+            a, b, scale, bias, mask = ctx.saved_tensors
+            backend, precision = ctx.how
+            _, grads = dispatch.l1(a, b, scale, bias, mask, ctx.needs, grad, backend, precision)
         else:
             for g in _in_order(grads):
                 if g is not None:
@@ -93,9 +95,7 @@ def registered_l1(
     values, grads = dispatch.l1(
         a, b, scale, bias, mask, Needs(*needs) if ready else Needs(), weights, backend, precision
     )
-    a_, b_, scale_, bias_ = (
-        a.new_empty(0) if g is None else g.to(a.dtype).contiguous() for g in _in_order(grads)
-    )
+    a_, b_, scale_, bias_ = (a.new_empty(0) if g is None else g.to(a.dtype).contiguous() for g in _in_order(grads))
     return values.to(a.dtype), a_, b_, scale_, bias_
 
 

@@ -83,7 +83,8 @@ def l1(
 ) -> tuple[Tensor, Gradients]:
     """Values (B,) and gradients of flattened operands, in the dtype of computation."""
     backend, precision = _resolve(backend, precision, a, b, scale)
-    a, b, scale, bias, weights = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias, weights))
+    a, b = _compute_dtype(a), _compute_dtype(b)
+    scale, bias, weights = (None if x is None else _compute_dtype(x) for x in (scale, bias, weights))
     with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
         if backend == "triton":
             from .gpu import launch
@@ -104,7 +105,8 @@ def abs_mean(
 ) -> tuple[Tensor, Tensor | None]:
     """Mean absolute and, on request, mean signed product."""
     backend, precision = _resolve(backend, precision, a, b, scale)
-    a, b, scale, bias = (None if x is None else compute_dtype(x) for x in (a, b, scale, bias))
+    a, b = _compute_dtype(a), _compute_dtype(b)
+    scale, bias = (None if x is None else _compute_dtype(x) for x in (scale, bias))
     with torch.no_grad(), torch.autocast(a.device.type, enabled=False), _on_device(a, precision):
         if backend == "triton":
             from .gpu import launch
@@ -122,7 +124,7 @@ def _resolve(backend: str, precision: str | None, a: Tensor, b: Tensor, scale: T
     return resolve_backend(backend, a, flop), precision or torch.get_float32_matmul_precision()
 
 
-def compute_dtype(x: Tensor) -> Tensor:
+def _compute_dtype(x: Tensor) -> Tensor:
     """Half precisions are computed in float32."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 

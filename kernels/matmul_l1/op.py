@@ -74,17 +74,19 @@ def matmul_l1(
         with torch.autocast(a.device.type, enabled=False):
             return reference.matmul_l1(a, b, scale, bias, mask, reduction)
     batch = torch.broadcast_shapes(*(x.shape[:-2] for x in operands if x is not None))
-    a, b, scale, bias = flat = [None if x is None else _flatten(x, batch) for x in operands]
+    a, b = _flatten(a, batch), _flatten(b, batch)
+    scale, bias = (None if x is None else _flatten(x, batch) for x in (scale, bias))
     unit_weights = reduction == "sum"
     if torch.compiler.is_compiling():
-        needs = [x is not None and x.requires_grad and torch.is_grad_enabled() for x in flat]
+        needs = [x is not None and x.requires_grad and torch.is_grad_enabled() for x in (a, b, scale, bias)]
         values = torch.ops.grngc_fast.matmul_l1(a, b, scale, bias, mask, None, needs, unit_weights, backend, precision)[
             0
         ]
     else:
         apply = autograd.MatmulL1.apply
-        values = cast(Tensor, apply(a, b, scale, bias, mask, unit_weights, backend, precision))  # type: ignore[no-untyped-call]
-    return values.sum() if unit_weights else values.reshape(batch)
+        values = apply(a, b, scale, bias, mask, unit_weights, backend, precision)  # type: ignore[no-untyped-call]
+    values = values.sum() if unit_weights else values.reshape(batch)
+    return cast(Tensor, values)
 
 
 def matmul_abs_mean(

@@ -103,10 +103,7 @@ def gradients_kernel(
             inside_j = j < n_columns - first
             places = i[:, None] * kept_i + j[None, :] * kept_j
             s = tl.load(window + first * kept_j + places, mask=inside_i[:, None] & inside_j[None, :], other=0)
-            if UPCAST:
-                s = s.to(tl.float32)
-            else:
-                s = s.to(low_dtype)
+            s = s.to(tl.float32) if UPCAST else s.to(low_dtype)
             tile = z * other_z + first * pitch + (j[:, None] * pitch + k[None, :])
             valid = inside_j[:, None] & inside_k[None, :]
             g = dot(s, tl.load(high + tile, mask=valid, other=0.0), g, UPCAST)

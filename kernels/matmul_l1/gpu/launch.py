@@ -47,7 +47,8 @@ class Numbers:
     def of(problem: Problem, precision: str) -> Numbers:
         x = problem.left
         # Sixteen bytes apart: one specialisation of the kernels for all three.
-        amax = torch.zeros((3, 4), dtype=torch.int32, device=x.device).unbind()
+        buffer = torch.zeros((3, 4), dtype=torch.int32, device=x.device)
+        amax = buffer[0], buffer[1], buffer[2]
         dtype = torch.bfloat16 if precision == "medium" else torch.float16
         if dtype == torch.float16:
             for found, side in zip(amax, (problem.left, problem.right, problem.scale), strict=True):
@@ -103,7 +104,7 @@ def l1(
     values = rows.reshape(n_batch, -1).sum(1, dtype=torch.float64)
     return values, Gradients(
         a=_sum_shared(grads.a, a),
-        b=None if grads.b is None else _sum_shared(grads.b, b.mT).mT,
+        b=_t(_sum_shared(grads.b, b.mT)),
         scale=None if scale is None else _sum_shared(grads.scale, scale),
         bias=None if bias is None else _sum_bias(grads.bias, bias, n_batch),
     )
@@ -320,8 +321,8 @@ def _wide(problem: Problem, numbers: Numbers, needs: Needs) -> tuple[Tensor, Gra
     """Signs by `products`, then each gradient by `gradients`, a chunk at a time."""
     if not (needs.a or needs.b or needs.scale or needs.bias):
         return _sums(problem, numbers), Gradients()
-    left, right, scale = problem.left, problem.right, problem.scale
-    (n_batch, n_rows), n_columns = left.shape[:2], right.shape[1]
+    left = problem.left
+    (n_batch, n_rows), n_columns = left.shape[:2], problem.right.shape[1]
     row_sums = left.new_empty((n_batch, n_rows), dtype=torch.float64)
     sign_sum = left.new_empty((n_batch, n_rows, n_columns), dtype=torch.float32) if needs.bias else None
     grads = Gradients(bias=sign_sum)

@@ -71,8 +71,8 @@ def of(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, mask: Te
         left = a.reshape(1, -1, a.shape[2])
         right = right.reshape(1, -1, right.shape[2])
         return Problem(_addressable(left), _addressable(right), None, bias, mask, rows, columns)
-    left, right, scale, bias = (None if x is None else x.expand(n_batch, *x.shape[1:]) for x in (a, right, scale, bias))
-    assert left is not None and right is not None
+    left, right = a.expand(n_batch, -1, -1), right.expand(n_batch, -1, -1)
+    scale, bias = (None if x is None else x.expand(n_batch, -1, -1) for x in (scale, bias))
     return Problem(_addressable(left), _addressable(right), scale, bias, mask, rows, columns)
 
 

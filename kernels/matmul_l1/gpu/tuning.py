@@ -1,7 +1,7 @@
 """Opt-in tuning: time candidate configurations on the GPU at hand and use the fastest for the rest of the process.
 
-    from grngc_fast.kernels.matmul_l1.gpu import tuning
-    tuning.tune(shapes=[(32000, 128, 5000)], precisions=["high"])
+from grngc_fast.kernels.matmul_l1.gpu import tuning
+tuning.tune(shapes=[(32000, 128, 5000)], precisions=["high"])
 """
 
 from __future__ import annotations
@@ -18,7 +18,17 @@ from ..results import Needs
 from . import configs, launch
 
 # Rows x columns, warps, stages tried around the baked-in choice; a spilling or oversized one loses by itself or is refused.
-TILES = ((128, 128, 8), (128, 64, 8), (128, 64, 4), (128, 32, 8), (64, 128, 4), (64, 64, 4), (64, 64, 8), (64, 128, 8), (128, 256, 8))
+TILES = (
+    (128, 128, 8),
+    (128, 64, 8),
+    (128, 64, 4),
+    (128, 32, 8),
+    (64, 128, 4),
+    (64, 64, 4),
+    (64, 64, 8),
+    (64, 128, 8),
+    (128, 256, 8),
+)
 STAGES = (2, 3, 4)
 SHAPES = ((32000, 128, 5000), (32000, 64, 5000), (32000, 256, 5000), (256, 2048, 5000))
 
@@ -76,7 +86,9 @@ def _best(a: Tensor, b: Tensor, key: configs.Key, precision: str, end: float, re
         configs.overrides[name] = config
         try:
             times[config] = _milliseconds(a, b, precision, repeats)
-        except Exception as error:  # shared memory or registers: the compiler or the launch says no, and the next is tried
+        except (
+            Exception
+        ) as error:  # shared memory or registers: the compiler or the launch says no, and the next is tried
             if isinstance(error, torch.OutOfMemoryError):
                 raise
     best = min(times, key=times.__getitem__)
