@@ -30,6 +30,8 @@ TERM_BYTES = 8 * 2**20
 SCORE_BYTES = 256 * 2**20
 # Partial gradients of a shared operand, one for each batch element.
 PARTIAL_BYTES = 64 * 2**20
+# Programs along the second and third dimension of a CUDA grid.
+LARGEST_GRID = 65535
 # The largest magnitude is brought to 2^13; a left side and its diagonal middle share that between them.
 _TOP, _TOP_LEFT, _TOP_SCALE = 13, 6, 6
 
@@ -91,11 +93,12 @@ def l1(
         for name, x in (("a", a), ("b", b), ("scale", scale), ("bias", bias))
         if x is not None and getattr(needs, name) and x.shape[0] == 1 < problem.n_batch
     ]
+    step = LARGEST_GRID
     if shared:
         largest = max(x.numel() for x in (a, b, scale, bias) if x is not None)
-        step = max(1, PARTIAL_BYTES // (4 * largest))
-        if step < n_batch:
-            return _in_pieces(a, b, scale, bias, needs, mask, precision, step)
+        step = min(step, max(1, PARTIAL_BYTES // (4 * largest)))
+    if step < problem.n_batch:
+        return _in_pieces(a, b, scale, bias, needs, mask, precision, step)
     numbers = Numbers.of(problem, precision)
     narrow = problem.width <= configs.NARROW and not needs.bias
     narrow = narrow and numbers.config("rows", problem, configs.depth_of(problem.width)) is not None

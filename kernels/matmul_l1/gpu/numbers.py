@@ -18,8 +18,6 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-TOP = tl.constexpr(13)
-
 
 @triton.jit
 def exponent(amax, top: tl.constexpr):
