@@ -7,7 +7,7 @@
 Three products of 2 M Q K flop a window, against a few passes over the tile: at K = 64 the passes are 2-4 % of the time.
 The tile is bounded both as a piece of the product and as a piece of `left` and `G`, which at K > Q are the larger ones.
 
-Two shapes cover all: `_Shared` has one right side for all windows (one hidden layer, deep networks, a linear path); a
+Two shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
 shared left side is the same transposed. `_batched` has both sides of its own for each window (KAN, ensembles).
 """
 
