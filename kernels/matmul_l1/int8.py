@@ -68,7 +68,7 @@ def worth(rows: int, width: int, columns: int, precision: str) -> bool:
     """
     if columns >= 2**16 or rows < 1000 or width < 32:
         return False
-    return columns >= 1000 or (precision == "medium" and 256 <= columns and width <= columns)
+    return columns >= 1000 or (precision == "medium" and columns >= 256 and width <= columns)
 
 
 @dataclass(frozen=True)
@@ -193,13 +193,13 @@ class Products:
             _cut(self._b_transposed, self._plan.step_b, self._b, self._b_work, noise)
         if self._want_right:
             self._step_left = self._plan.step_left(span)
-            work = shaped(self._work, *left.shape, self._left_transposed)
+            work = shaped(self._work, left.shape[0], left.shape[1], self._left_transposed)
             _cut(left, self._step_left, self._left_cut(len(left)), work, noise)
         self._tile += 1
 
     def signs(self, p: Tensor) -> Tensor:
         """sign(p) in the type of the products; p is lost."""
-        return shaped(self._signs, *p.shape, True).copy_(p.sign_())
+        return shaped(self._signs, p.shape[0], p.shape[1], True).copy_(p.sign_())
 
     def left(self, signs: Tensor, c: slice, first: bool, g: Tensor) -> None:
         """Add S b^T of columns c to the tile's sum, which `finish` writes to g."""
@@ -242,7 +242,7 @@ def _cut(x: Tensor, step: Tensor, out: Tensor, work: Tensor, noise: Tensor | Non
     width = x.shape[1]
     torch.mul(x, torch.where(step > _SMALLEST * 1e-6, 1 / step, 0), out=work)
     if noise is not None:
-        work.add_(shaped(noise, *work.shape, not work.is_contiguous()))
+        work.add_(shaped(noise, work.shape[0], work.shape[1], not work.is_contiguous()))
     # A sum near 1.5 * 2^23 rounds to an integer and holds it in the low bits of the float's own bits.
     word = work.add_(_ROUND).view(torch.int32)
     out[:, -width:].copy_(word)

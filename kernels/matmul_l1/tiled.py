@@ -7,7 +7,7 @@
 Three products of 2 M Q K flop a window, against a few passes over the tile: at K = 64 the passes are 2-4 % of the time.
 The tile is bounded both as a piece of the product and as a piece of `left` and `G`, which at K > Q are the larger ones.
 
-Two shapes cover all: `_Shared` has one right side for all windows (one hidden layer, deep networks, a linear path); a
+Two shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
 shared left side is the same transposed. `_batched` has both sides of its own for each window (KAN, ensembles).
 """
 
@@ -18,6 +18,8 @@ from torch import Tensor
 
 from . import int8, windows
 from .results import Gradients, Needs
+
+__all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
 
 # Measured on 2 cores with 1 MiB of L2 each and 32 MiB of L3: 4 MiB tiles of at most 2500 columns reach 0.93-0.95 of the
 # sgemm rate at K = 64; 0.5 MiB tiles 0.55, and rows of 5000 columns 0.90.
@@ -66,8 +68,9 @@ def l1(
 
     Shapes: a (1 | B, M, K), b (1 | B, K, Q), scale None or (1 | B, N, K), bias None or (1 | B, M, Q). A gradient has its
     operand's shape, so that of an operand shared by all batch elements is summed over them. Entries of the product outside
-    `mask`, None or bool (M, Q), count as 0. `precision` as in torch: "highest" and "high" keep every gradient within 2e-5
-    of float32's, "medium" within 1e-2.
+    `mask`, None or bool (M, Q), count as 0. `precision` as in torch: "highest" and "high" take signs from
+    products in the dtype of the operands and keep gradients within 2e-5 of it; with "medium" large CPU products take signs
+    from bfloat16 (without a bias) and gradients within 1e-2 of those signs, 1e-2 to 5e-2 in all.
     """
     n_batch = max(x.shape[0] for x in (a, b, scale, bias) if x is not None)
     forbidden = None if mask is None else ~mask
@@ -158,7 +161,7 @@ def _windows(
     fits = bounded and weights is None and a.dtype == torch.float32
     columns = min(b.shape[1], TILE_COLUMNS)
     size = _tile_rows(a, columns, b.shape[0])
-    if wanted and fits and int8.worth(n_windows * a.shape[1], *b.shape, precision) and int8.available():
+    if wanted and fits and int8.worth(n_windows * a.shape[1], b.shape[0], b.shape[1], precision) and int8.available():
         plan = int8.plan(*given, wanted, precision, max(1, INT8_ROWS * size // a.shape[1]))
     for chosen in (plan, None):
         height = size * (1 if chosen is None else INT8_ROWS)
@@ -212,8 +215,8 @@ def abs_mean(
 ) -> Tensor:
     """Mean absolute product over windows, (M, Q): a (1 | N, M, K), b (1 | N, K, Q), scale None or (N, K), bias (M, Q).
 
-    0 outside `mask` (M, Q), whose empty tiles are skipped. With precision "medium" and no bias products are in bfloat16 on
-    the CPU.
+    0 outside `mask` (M, Q), whose empty tiles are skipped. `precision` changes nothing here: scores are always products in
+    the dtype of the operands.
     """
     n_windows = max(a.shape[0], b.shape[0], 1 if scale is None else scale.shape[0])
     (n_rows, width), n_columns = a.shape[1:], b.shape[2]

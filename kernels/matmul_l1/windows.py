@@ -166,7 +166,7 @@ def run(
                 if forbidden is not None:
                     cube.masked_fill_(forbidden[r, c], 0)
                 if not by_identity:
-                    absolute = torch.abs(p, out=shaped(scratch, *p.shape, True))
+                    absolute = torch.abs(p, out=shaped(scratch, p.shape[0], p.shape[1], True))
                     if len(cube) > 1 and side.n_values > 1:
                         values[span] += absolute.unflatten(0, (len(cube), -1)).sum((1, 2), dtype=b.dtype)
                     else:
