@@ -213,12 +213,19 @@ def measure(case: Case, precision: str, rate: float, device: str) -> list[Row]:
                 compiled = torch.compile(_stored)
                 rivals["stored, compiled"] = lambda: torch.autograd.grad(compiled(*_four(given)), list(given.values()))
         times = {method: seconds(call, device) for method, call in rivals.items()}
+        # Launches from Python bound the small cases; a captured graph shows the kernels themselves.
+        replays = {method: graphed(call, device) for method, call in rivals.items()}
         peak = extra_memory(rivals["triton"], given, device)
     rows = []
     for method, taken in times.items():
         label = f"{method}: {name}"
         rows.append(Row(label, **size, metric="time", value=taken * 1e3, unit="ms"))
         rows.append(Row(label, **size, metric="fraction of product rate", value=case.flop / taken / rate, unit="1"))
+        replay = replays[method]
+        if replay is not None:
+            fraction = case.flop / replay / rate
+            rows.append(Row(label, **size, metric="time, graph", value=replay * 1e3, unit="ms"))
+            rows.append(Row(label, **size, metric="fraction of product rate, graph", value=fraction, unit="1"))
         if method != "triton":
             rows.append(Row(label, **size, metric="time over ours", value=taken / times["triton"], unit="1"))
     if peak is not None:
@@ -271,6 +278,23 @@ def seconds(call: Callable[[], object], device: str) -> float:
         end.synchronize()
         taken.append(start.elapsed_time(end) / 1e3)
     return statistics.median(taken)
+
+
+def graphed(call: Callable[[], object], device: str) -> float | None:
+    """Median seconds of replays of the call captured in a CUDA graph; None on a CPU or where torch cannot capture it."""
+    if device == "cpu":
+        return None
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
+            kept = call()
+    except RuntimeError as error:
+        print(f"not captured: {error!s:.120}")
+        torch.cuda.synchronize()
+        return None
+    taken = seconds(graph.replay, device)
+    del kept
+    return taken
 
 
 def extra_memory(call: Callable[[], object], given: dict[str, Tensor], device: str) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 
 import pytest
 import torch
@@ -80,6 +81,60 @@ def test_command_lines(capsys, monkeypatch):
     assert "fraction of sgemm" in capsys.readouterr().out
     assert profile_main(["step", "--series", "6", "--steps", "2"]) == 0
     assert "## penalty" in capsys.readouterr().out
+
+
+def test_profiles_of_rate_and_memory_with_pictures(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(guard, "set_threads", lambda: 1)
+    monkeypatch.setattr(guard, "matmul_rate", lambda: 1e9)
+    options = ["--rows", "60", "--columns", "50", "--widths", "8", "--repeats", "2"]
+    assert profile_main(["roofline", *options, "--plot", str(tmp_path / "roofline.png")]) == 0
+    assert (
+        profile_main(["memory", "--rows", "60", "90", "--columns", "50", "--plot", str(tmp_path / "memory.png")]) == 0
+    )
+    assert "flop/byte" in capsys.readouterr().out
+    assert all((tmp_path / name).stat().st_size > 1000 for name in ("roofline.png", "memory.png"))
+
+
+def test_the_gpu_benchmark_runs_every_line_without_one(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("triton")
+    from benchmarks import gpu
+    from grngc_fast.kernels.matmul_l1.gpu import INTERPRETED, configs, tuning
+
+    if not INTERPRETED:
+        pytest.skip("needs TRITON_INTERPRET=1; on a GPU run `python -m benchmarks gpu`")
+    monkeypatch.setattr(guard, "set_threads", lambda count: 1)
+    monkeypatch.setattr(guard, "busy", lambda: "")
+    monkeypatch.setattr(gpu, "TINY", gpu.TINY[:2])
+    monkeypatch.setattr(tuning, "TILES", ((32, 32, 4),))
+    monkeypatch.setattr(tuning, "STAGES", (1,))
+    monkeypatch.setattr(tuning, "SHAPES", ((20, 8, 20),))
+    assert main(["gpu", "--tiny", "--tune", "--precision", "high", "--out", str(tmp_path)]) == 0
+    report = json.loads((tmp_path / "gpu-tiny.json").read_text())
+    configs.overrides.clear()
+    assert {"circumstances", "correct", "tuned", "product rate", "rows"} == set(report)
+    assert len(report["correct"]) == 6
+    assert "rows 16 1 plain" in report["tuned"]
+    assert {"time", "time over ours", "penalty step"} <= {row["metric"] for row in report["rows"]}
+    assert "loop" in capsys.readouterr().out
+
+
+def test_the_gpu_benchmark_refuses_a_wrong_kernel(monkeypatch):
+    pytest.importorskip("triton")
+    from benchmarks import gpu
+
+    right = gpu.matmul_l1
+    monkeypatch.setattr(
+        gpu, "matmul_l1", lambda *a, backend, **o: right(*a, **o) * (1.01 if backend == "triton" else 1)
+    )
+    with pytest.raises(guard.WrongAnswerError, match="plain 9 x 5 x 8 high: result 0 is off"):
+        gpu.check_one(gpu.Case("plain", 9, 5, 8), "cpu", "high")
+
+
+def test_without_a_gpu_the_gpu_benchmark_says_so():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(SystemExit, match="no CUDA or ROCm device here"):
+        main(["gpu"])
 
 
 def test_a_busy_machine_is_not_recorded(monkeypatch, capsys):
