@@ -15,7 +15,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .numbers import dot, exponent, inverse_power, power, signs, wide
+from .numbers import dot, exponent, inverse_power, masked, power, signs, wide
 
 
 @triton.jit
@@ -125,7 +125,7 @@ def products_kernel(
 
     n_steps = tl.cdiv(width, BLOCK_K)
     if HAS_MASK:
-        allowed = tl.load(mask + row[:, None] * mask_i + column[None, :] * mask_j, mask=inside, other=0) != 0
+        allowed = tl.load(mask + row[:, None] * mask_i + column[None, :] * mask_j, mask=inside, other=0)
         # A tile without an allowed entry costs no product.
         n_steps = tl.where(tl.max(tl.max(allowed.to(tl.int32), 1), 0) > 0, n_steps, 0)
 
@@ -168,7 +168,7 @@ def products_kernel(
             p += tl.load(entries, mask=inside, other=0.0).to(tl.float32)
         if HAS_MASK:
             entries = mask + (row + n * zero)[:, None] * mask_i + column[None, :] * mask_j
-            p = tl.where(tl.load(entries, mask=inside, other=0) != 0, p, 0.0)
+            p = masked(p, tl.load(entries, mask=inside, other=0))
         if SUM:
             row_sums += tl.sum(tl.abs(p), axis=1)
         if ABSOLUTE:

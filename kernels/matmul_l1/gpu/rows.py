@@ -18,7 +18,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .numbers import dot, exponent, inverse_power, power, signs, wide
+from .numbers import dot, exponent, inverse_power, masked, power, signs, wide
 
 
 @triton.jit
@@ -92,7 +92,7 @@ def stream(
                 p = p * shrink + tl.load(entries, mask=inside, other=0.0).to(tl.float32)
             if HAS_MASK:
                 entries = mask + row[:, None] * mask_i + column[None, :] * mask_j
-                p = tl.where(tl.load(entries, mask=inside, other=0) != 0, p, 0.0)
+                p = masked(p, tl.load(entries, mask=inside, other=0))
         if SUM:
             row_sums += tl.sum(tl.abs(p), axis=1)
         if GRAD:

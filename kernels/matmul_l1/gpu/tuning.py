@@ -34,7 +34,7 @@ SHAPES = ((32000, 128, 5000), (32000, 64, 5000), (32000, 256, 5000), (256, 2048,
 
 
 def tune(
-    shapes: Iterable[tuple[int, int, int]] = SHAPES,
+    shapes: Iterable[tuple[int, int, int]] | None = None,
     precisions: Iterable[str] = ("highest", "high", "medium"),
     *,
     device: str = "cuda",
@@ -47,7 +47,7 @@ def tune(
     """
     end = time.monotonic() + seconds
     found: dict[str, list[object]] = {}
-    for m, k, q in shapes:
+    for m, k, q in shapes or SHAPES:
         a, b = torch.randn(1, m, k, device=device), torch.randn(1, k, q, device=device)
         for precision in precisions:
             for key in _keys(k, precision):
