@@ -48,7 +48,7 @@ def signs(p):
 
 @triton.jit
 def masked(p, allowed):
-    """p where `allowed` is 1, +0 where it is 0, NaN or not. On its bits: a tile of booleans has no place in AMD's shared memory."""
+    """p where `allowed` is 1, +0 where it is 0, NaN or not. On bits: booleans have no place in AMD's shared memory."""
     return (p.to(tl.int32, bitcast=True) & -allowed.to(tl.int32)).to(tl.float32, bitcast=True)
 
 
