@@ -286,11 +286,18 @@ CANDIDATES: dict[str, str] = {
         128 64 256 8 3, 128 64 128 8 4, 128 64 128 8 3, 128 64 128 8 2, 128 32 128 8 3, 128 64 64 8 3, 64 64 128 8 2,
         64 64 64 4 3, 64 32 64 4 2, 64 32 64 4 1, 32 32 32 4 1""",
 }
+# AMD's compiler takes minutes over the largest tiles, and a block has 64 KiB of shared memory.
+AMD_CANDIDATES: dict[str, str] = {
+    "rows": "128 64 0 8 2, 64 64 0 4 2, 64 32 0 4 1",
+    "products": "128 128 64 8 2, 128 64 32 8 2, 64 64 32 4 2, 64 64 32 4 1, 32 32 32 4 1",
+    "gradients": "128 64 64 8 2, 64 64 64 4 1, 64 32 64 4 1, 32 32 32 4 1",
+}
 
 
 def choose(arch: str, key: configs.Key) -> tuple[str, configs.Config | None]:
     """The first candidate without a fault in any variant of the key."""
-    for line in CANDIDATES.get(key.kernel, CANDIDATES["products"]).split(","):
+    candidates = AMD_CANDIDATES if GPUS[arch].backend == "hip" else CANDIDATES
+    for line in candidates.get(key.kernel, candidates["products"]).split(","):
         rows, columns, depth, warps, stages = map(int, line.split())
         config = configs.Config(rows, columns, depth or key.depth, warps, stages)
         # A tile in which the accumulators alone fill the registers is not worth compiling.
@@ -351,7 +358,7 @@ def run(args: argparse.Namespace) -> int:
 def _table(pairs: list[tuple[str, configs.Key]], found: list[configs.Config | None]) -> str:
     """The text of baked.py."""
     lines = [
-        '"""Chosen by `python -m profiling kernels --choose`: rows, columns, depth, warps, stages. Not edited by hand."""',
+        '"""Rows, columns, depth, warps, stages: chosen by `python -m profiling kernels --choose`."""',
         "",
         "BAKED: dict[str, dict[str, tuple[int, int, int, int, int]]] = {",
     ]
