@@ -26,7 +26,7 @@ __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
 TILE_BYTES = {"cpu": 4 * 2**20, "cuda": 32 * 2**20}
 TILE_COLUMNS = 2500
 # Times as many rows to a tile of int8 products, whose sums over rows are added up in a pass over columns x K.
-INT8_ROWS = 2
+INT8_ROWS = 1
 
 
 def _tile_elements(x: Tensor) -> int:
