@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from . import tiled
+from .precision import PRECISIONS, current, library_products
 from .results import Gradients, Needs
 
 BACKENDS: tuple[str, ...] = ("auto", "triton", "tiled", "reference")
-PRECISIONS: tuple[str, ...] = ("highest", "high", "medium")
 # Below this both paths wait for their launches, and the tiled one has fewer. Predicted, not measured: ten launches of
 # 5 us against the arithmetic at 400 TFLOP/s.
 MIN_FLOP = 2e9
@@ -121,7 +121,7 @@ def _resolve(backend: str, precision: str | None, a: Tensor, b: Tensor, scale: T
     n_batch = max(a.shape[:-2].numel(), b.shape[:-2].numel())
     n_windows = 1 if scale is None else scale.shape[-2]
     flop = 6.0 * n_batch * n_windows * a.shape[-2] * a.shape[-1] * b.shape[-1]
-    return resolve_backend(backend, a, flop), precision or torch.get_float32_matmul_precision()
+    return resolve_backend(backend, a, flop), precision or current(a.device.type)
 
 
 def _compute_dtype(x: Tensor) -> Tensor:
@@ -132,15 +132,6 @@ def _compute_dtype(x: Tensor) -> Tensor:
 @contextlib.contextmanager
 def _on_device(x: Tensor, precision: str) -> Iterator[None]:
     """The operands' own GPU, and for its library products the precision asked for."""
-    if x.device.type != "cuda":
+    device = torch.cuda.device(x.device) if x.device.type == "cuda" else contextlib.nullcontext()
+    with device, library_products(x.device.type, precision):
         yield
-        return
-    before = torch.get_float32_matmul_precision()
-    with torch.cuda.device(x.device):
-        if precision != before:
-            torch.set_float32_matmul_precision(precision)
-        try:
-            yield
-        finally:
-            if precision != before:
-                torch.set_float32_matmul_precision(before)

@@ -1,9 +1,33 @@
-"""Both gradient products of a tile in the dtype of the operands; `int8.Products` is the same from int8 slices."""
+"""The products of a tile by `torch.mm`; `onednn` has the same by oneDNN, and `int8` the gradients from int8 slices."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from .int8 import shaped
+
+
+class Tiles:
+    """Products left @ b[:, c], stored transposed, (columns, R), in one buffer of `size` entries."""
+
+    clipped = False
+
+    def __init__(self, b: Tensor, half: bool, size: int) -> None:
+        self._half = half
+        self._b = b.bfloat16() if half else b
+        # Once: a fresh allocation of this size costs its page faults in each tile.
+        self._buffer = self._b.new_empty(size)
+        self._left = self._b
+
+    def begin(self, left: Tensor) -> None:
+        """A new tile with this left side (R, K)."""
+        self._left = left.bfloat16() if self._half else left
+
+    def columns(self, c: slice) -> Tensor:
+        """(R, columns of c)"""
+        p = shaped(self._buffer, len(self._left), c.stop - c.start, True)
+        return torch.mm(self._left, self._b[:, c], out=p)
 
 
 class Products:
@@ -17,7 +41,7 @@ class Products:
     def begin(self, left: Tensor, span: slice) -> None:
         """A new tile with this left side (R, K), of these windows."""
 
-    def signs(self, p: Tensor) -> Tensor:
+    def signs(self, p: Tensor, clipped: bool = False) -> Tensor:
         """sign(p) in the type of the products; p is lost."""
         return p.sign_()
 

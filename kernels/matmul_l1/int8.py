@@ -197,9 +197,9 @@ class Products:
             _cut(left, self._step_left, self._left_cut(len(left)), work, noise)
         self._tile += 1
 
-    def signs(self, p: Tensor) -> Tensor:
-        """sign(p) in the type of the products; p is lost."""
-        return shaped(self._signs, p.shape[0], p.shape[1], True).copy_(p.sign_())
+    def signs(self, p: Tensor, clipped: bool = False) -> Tensor:
+        """sign(p) in the type of the products, of p clipped to [-1, 1] what is left without its fraction; p is lost."""
+        return shaped(self._signs, p.shape[0], p.shape[1], True).copy_(p if clipped else p.sign_())
 
     def left(self, signs: Tensor, c: slice, first: bool, g: Tensor) -> None:
         """Add S b^T of columns c to the tile's sum, which `finish` writes to g."""

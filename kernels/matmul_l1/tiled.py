@@ -7,16 +7,19 @@
 Three products of 2 M Q K flop a window, against a few passes over the tile: at K = 64 the passes are 2-4 % of the time.
 The tile is bounded both as a piece of the product and as a piece of `left` and `G`, which at K > Q are the larger ones.
 
-Two shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
-shared left side is the same transposed. `_batched` has both sides of its own for each window (KAN, ensembles).
+Three shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
+shared left side is the same transposed. `grouped.l1` is for a diagonal middle with many windows of a small product.
+`_batched` has both sides of its own for each window (KAN, ensembles).
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
-from . import int8, windows
+from . import grouped, int8, onednn, windows
 from .results import Gradients, Needs
 
 __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
@@ -34,14 +37,15 @@ def _tile_elements(x: Tensor) -> int:
     return TILE_BYTES.get(x.device.type, TILE_BYTES["cpu"]) // x.element_size()
 
 
-def _cannot_overflow(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None) -> bool:
-    """No entry of the product can overflow. One that did would be NaN, have sign 0 and be missing from <left, G>."""
+def _bound(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None) -> float:
+    """What no entry of the product exceeds; infinite if one may overflow, be NaN, have sign 0 and be missing from <left, G>."""
     if a.device.type != "cpu":
-        return False
+        return math.inf
     bound = float(a.shape[-1])
     for x in (a, b) if scale is None else (a, b, scale):
         bound *= _largest(x)
-    return bound + (0.0 if bias is None else _largest(bias)) < torch.finfo(a.dtype).max
+    bound += 0.0 if bias is None else _largest(bias)
+    return bound if bound < torch.finfo(a.dtype).max else math.inf
 
 
 def _largest(x: Tensor) -> float:
@@ -115,8 +119,13 @@ def _each(
         )
         assert own_a is not None
         assert own_b is not None
+        if own_scale is not None and _many_windows(own_a, own_b, own_scale, precision):
+            by_identity = needs.a or needs.b or needs.scale
+            by_identity = by_identity and own_bias is None and math.isfinite(_bound(own_a, own_b, own_scale, None))
+            elements = 2 * _tile_elements(own_a)
+            part, grads = grouped.l1(own_a, own_b, own_scale, own_bias, needs, forbidden, by_identity, elements)
         # Scaling the side with fewer rows leaves the fewest elements outside the products.
-        if own_scale is not None and own_b.shape[1] < own_a.shape[0]:
+        elif own_scale is not None and own_b.shape[1] < own_a.shape[0]:
             turned = [None if x is None else x.T for x in (own_bias, forbidden)]
             part, grads = _windows(
                 own_b.T[None], own_a.T, own_scale, turned[0], needs.transposed(), None, turned[1], precision
@@ -132,6 +141,13 @@ def _each(
                 into = into[i if into.shape[0] > 1 else 0]
                 into.add_(grad.reshape(into.shape) if weight is None else grad.reshape(into.shape) * weight)
     return values, total
+
+
+def _many_windows(a: Tensor, b: Tensor, scale: Tensor, precision: str) -> bool:
+    (rows, width), columns, n_windows = a.shape, b.shape[1], scale.shape[0]
+    if a.device.type != "cpu" or not grouped.worth(n_windows, rows, columns):
+        return False
+    return precision != "medium" or not int8.worth(n_windows * rows, width, columns, precision)
 
 
 def _flags(needs: Needs) -> tuple[bool, bool, bool, bool]:
@@ -153,7 +169,8 @@ def _windows(
     Values (N,), with scale their sum (1,); gradients a like `a`, b (1, K, Q), scale (N, K), bias (1, M, Q).
     """
     given = (a, b, scale, bias)
-    bounded = _cannot_overflow(a, b, scale, bias)
+    bound = _bound(a, b, scale, bias)
+    bounded = math.isfinite(bound)
     plan = None
     wanted = [
         name for name, x, need in zip(("a", "b", "scale"), given, _flags(needs), strict=False) if need and x is not None
@@ -174,7 +191,7 @@ def _windows(
         by_identity = needs.left and bias is None and weights is None and bounded
         by_identity = by_identity and (scale is not None or b.shape[0] <= b.shape[1])
         half = precision == "medium" and chosen is not None and bias is None
-        values, grads = windows.run(side, b, bias, forbidden, weights, needs, chosen, half, by_identity, tile)
+        values, grads = windows.run(side, b, bias, forbidden, weights, needs, chosen, half, by_identity, bound, tile)
         if chosen is None or chosen.holds({"a": grads.a, "b": grads.b, "scale": grads.scale}):
             break
     return values, grads
@@ -227,6 +244,7 @@ def abs_mean(
     count = min(n_windows, max(1, rows // n_rows))
     rows = min(rows, n_rows)
     forbidden = None if mask is None else ~mask
+    right = b[0].T.contiguous() if b.shape[0] == 1 and onednn.available(b) else None
     for r, occupied in windows.occupied_tiles(
         forbidden, windows.spans(n_rows, rows), windows.spans(n_columns, columns)
     ):
@@ -237,6 +255,8 @@ def abs_mean(
             for c in occupied:
                 if b.shape[0] > 1:
                     p = torch.matmul(left, b[span, :, c])
+                elif right is not None:
+                    p = onednn.linear(left.reshape(-1, width), right[c]).view(left.shape[0], left.shape[1], -1)
                 else:
                     p = (left.reshape(-1, width) @ b[0, :, c]).view(left.shape[0], left.shape[1], -1)
                 if bias is not None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from . import floats, int8
+from . import floats, int8, onednn
 from .int8 import shaped
 from .results import Gradients, Needs
 
@@ -123,12 +123,14 @@ def run(
     plan: int8.Plan | None,
     half: bool,
     by_identity: bool,
+    bound: float,
     tile: tuple[int, int, int],
 ) -> tuple[Tensor, Gradients]:
     """Values (N,) or, of a scaled left side, their sum (1,), and gradients; bias and forbidden (M, Q).
 
     Products p lie transposed in memory, (Q, rows): written that way sgemm is up to 1.9 times as fast at K = 128.
-    `tile`: windows, rows of a window and columns. `half`: p from bfloat16 operands. `by_identity`: values from G.
+    `tile`: windows, rows of a window and columns. `half`: p from bfloat16 operands. `by_identity`: values from G, so that
+    of p no more than its signs is needed; |p| is below `bound`.
     """
     windows, rows, columns = tile
     width, n_columns = b.shape
@@ -136,15 +138,18 @@ def run(
     values = torch.zeros(side.n_values, dtype=torch.float64, device=b.device)
     bias = None if bias is None else bias.T.contiguous().T
     grads = Gradients(bias=torch.zeros_like(bias) if needs.bias and bias is not None else None)
-    products: floats.Products | int8.Products
-    if plan is None:
-        products = floats.Products(b, needs.left, needs.b)
-    else:
+    dense = not half and onednn.available(b)
+    products: floats.Products | int8.Products | onednn.Products
+    if plan is not None:
         products = int8.Products(plan, b, size, columns, side.left_transposed, needs.left, needs.b)
-    # Every buffer once: a fresh allocation of this size costs its page faults in each tile.
-    right = b.bfloat16() if half else b
-    buffer = right.new_empty(size * columns)
-    scratch = right.new_empty(0 if by_identity else size * columns)
+    elif dense:
+        products = onednn.Products(b, spans(n_columns, columns), needs.left, needs.b)
+    else:
+        products = floats.Products(b, needs.left, needs.b)
+    # Signs in int8 are cut from p clipped to [-1, 1], at no cost; in float32 they take the pass over p all the same.
+    clip = bound if by_identity and bias is None and plan is not None else None
+    multiply = onednn.Tiles(b, clip) if dense else floats.Tiles(b, half, size * columns)
+    scratch = b.new_empty(0 if by_identity else size * columns, dtype=torch.bfloat16 if half else b.dtype)
     gradient = b.new_empty(size * width if needs.left else 0)
     tiles = occupied_tiles(forbidden, spans(side.n_rows, rows), spans(n_columns, columns))
     forbidden = None if forbidden is None else forbidden.T.contiguous().T
@@ -154,12 +159,11 @@ def run(
             if not occupied:
                 continue
             left = side.tile(span, r)
-            operand = left.bfloat16() if half else left
+            multiply.begin(left)
             products.begin(left, span)
             g = shaped(gradient, len(left), width, side.g_transposed) if needs.left else None
             for c in occupied:
-                p = shaped(buffer, len(left), c.stop - c.start, True)
-                torch.mm(operand, right[:, c], out=p)
+                p = multiply.columns(c)
                 cube = p.unflatten(0, (-1, r.stop - r.start))
                 if bias is not None:
                     cube.add_(bias[r, c])
@@ -173,7 +177,7 @@ def run(
                         values[span if side.n_values > 1 else slice(1)] += absolute.sum(dtype=b.dtype)
                 if not needs.any:
                     continue
-                signs = products.signs(p)
+                signs = products.signs(p, multiply.clipped)
                 if weights is not None:
                     cube.mul_(weights[span, None, None])
                 if grads.bias is not None:
@@ -183,6 +187,8 @@ def run(
                 # Last, so that what follows finds G in cache.
                 if g is not None:
                     products.left(signs, c, c is occupied[0], g)
+                # Before the next one is asked for, which then takes the same pages.
+                del p, cube, signs
             if g is not None:
                 products.finish(g)
                 side.take(span, r, left, g, values if by_identity else None)
