@@ -3,6 +3,7 @@
 from .activations import ACTIVATIONS, Activation
 from .factors import Factors, Sandwich, lag_major
 from .general import jacobian_chunks
+from .layers import Layer, Normalised, layered_factors
 from .protocol import HasFactors, check_windows, factors_at, has_factors
 
 __all__ = [
@@ -10,10 +11,13 @@ __all__ = [
     "Activation",
     "Factors",
     "HasFactors",
+    "Layer",
+    "Normalised",
     "Sandwich",
     "check_windows",
     "factors_at",
     "has_factors",
     "jacobian_chunks",
     "lag_major",
+    "layered_factors",
 ]

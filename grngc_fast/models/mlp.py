@@ -9,13 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..jacobian import ACTIVATIONS, Factors, Sandwich
+from ..jacobian import ACTIVATIONS, Factors, Layer, Normalised, Sandwich, layered_factors
+
+_EPS = 1e-5
 
 
 class MLP(nn.Module):
-    """y = W_out s(... s(W_in x + b) ...) + b_out, with an optional linear skip path W_skip x.
+    """y = W_out h_d + b_out, h_k = [h_{k-1} +] s(norm(W_k h_{k-1} + b_k)), with an optional linear skip path W_skip x.
 
-    J_n = W_out D_d W_d ... D_1 W_in + W_skip, where D_k holds the slopes of layer k.
+    Its Jacobian is W_out T_d ... T_1 + W_skip with T_k = [I +] D_k N_k W_k: slopes, normalisation and weights of layer k.
 
     Parameters
     ----------
@@ -24,7 +26,14 @@ class MLP(nn.Module):
     hidden : widths of the hidden layers, first the one next to the input.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
     skip : add a linear path from input to output, which starts at zero.
-    generator : source of the initial weights; default torch's global one.
+    residual : add to each hidden layer but the first what enters it; the layers need one width.
+    layer_norm : normalise each hidden layer over its units before the activation, with a gain and a bias of its own.
+    dropout : probability that a hidden unit is left out in training. Factors, and so penalty and scores, are those of the
+        network without dropout: it is the one that forecasts and is scored afterwards, and the mean absolute gradient over
+        random masks is never below its absolute gradient, so that a penalty on masked networks would push down the masks'
+        spread instead of the influences.
+    weight_norm : store each weight matrix but the skip path's as directions and lengths of its rows.
+    generator : source of the initial weights; default torch's global one. Dropout draws from torch's global one.
 
     Shapes: x (N, L, P), oldest step first, to (N, P).
 
@@ -41,6 +50,11 @@ class MLP(nn.Module):
         hidden: Sequence[int] | int = (128,),
         activation: str = "silu",
         skip: bool = False,
+        *,
+        residual: bool = False,
+        layer_norm: bool = False,
+        dropout: float = 0.0,
+        weight_norm: bool = False,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -51,35 +65,69 @@ class MLP(nn.Module):
             raise ValueError(
                 f"n_series={n_series}, n_lags={n_lags} and hidden={hidden} must hold at least one, all positive"
             )
+        if residual and len(set(widths)) > 1:
+            raise ValueError(f"residual=True needs hidden layers of one width; got hidden={hidden}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout={dropout!r}; expected a probability of at least 0 and below 1")
         self.n_series, self.n_lags, self.activation = n_series, n_lags, activation
+        self.residual, self.dropout = residual, dropout
         sizes = (n_series * n_lags, *widths, n_series)
         self.weights = nn.ParameterList(_initial(o, i, generator) for i, o in itertools.pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o)) for o in sizes[1:])
+        self.lengths = nn.ParameterList(w.detach().norm(dim=1) for w in self.weights) if weight_norm else None
+        self.gains = nn.ParameterList(nn.Parameter(torch.ones(h)) for h in widths) if layer_norm else None
+        self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(h)) for h in widths) if layer_norm else None
         self.skip = nn.Parameter(torch.zeros(n_series, sizes[0])) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = h = self._columns(x)
         value = ACTIVATIONS[self.activation].value
-        *inner, last = zip(self.weights, self.biases, strict=True)
-        for weight, bias in inner:
-            h = value(F.linear(h, weight, bias))
-        forecast = F.linear(h, *last)
+        count = len(self.weights) - 1
+        for k in range(count):
+            u = F.linear(h, self._weight(k), self.biases[k])
+            if self.gains is not None and self.shifts is not None:
+                u = F.layer_norm(u, u.shape[-1:], self.gains[k], self.shifts[k], _EPS)
+            v = value(u)
+            if self.dropout:
+                v = F.dropout(v, self.dropout, self.training)
+            h = h + v if self.residual and k > 0 else v
+        forecast = F.linear(h, self._weight(count), self.biases[count])
         return forecast if self.skip is None else forecast + F.linear(inputs, self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
-        """Factors of d forecast / d x at x (N, L, P); rows `targets` or all, columns lag-major."""
-        h, slopes = self._columns(x), []
-        value, slope = ACTIVATIONS[self.activation]
+        """Factors of d forecast / d x at x (N, L, P), without dropout; rows `targets` or all, columns lag-major."""
         count = len(self.weights) - 1
+        layers = self._layers(self._columns(x))
+        readout, skip = self._weight(count), self.skip
+        if targets is not None:
+            readout, skip = readout[targets], None if skip is None else skip[targets]
+        if not self.residual and self.gains is None:
+            outermost_first = layers[::-1]
+            weights = (readout, *(layer.weight for layer in outermost_first))
+            return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
+        return layered_factors(readout, layers, skip)
+
+    def _layers(self, h: Tensor) -> list[Layer]:
+        """The hidden layers at inputs h (N, L * P), from the input side."""
+        value, slope = ACTIVATIONS[self.activation]
+        count, layers = len(self.weights) - 1, []
         for k in range(count):
-            z = F.linear(h, self.weights[k], self.biases[k])
-            slopes.append(slope(z))
+            weight, normalised = self._weight(k), None
+            u = F.linear(h, weight, self.biases[k])
+            if self.gains is not None and self.shifts is not None:
+                normalised = Normalised.of(u, self.gains[k], _EPS)
+                u = normalised.y * self.gains[k] + self.shifts[k]
+            residual = self.residual and k > 0
+            layers.append(Layer(weight, slope(u), normalised, residual))
             if k < count - 1:
-                h = value(z)
-        readout, skip = (p if p is None or targets is None else p[targets] for p in (self.weights[count], self.skip))
-        assert readout is not None
-        inner = tuple(self.weights[k] for k in reversed(range(count)))
-        return Sandwich((readout, *inner), tuple(reversed(slopes)), skip).associate()
+                h = h + value(u) if residual else value(u)
+        return layers
+
+    def _weight(self, k: int) -> Tensor:
+        weight = self.weights[k]
+        if self.lengths is None:
+            return weight
+        return weight * (self.lengths[k] / weight.norm(dim=1))[:, None]
 
     def _columns(self, x: Tensor) -> Tensor:
         """(N, L, P), oldest first -> (N, L * P), most recent first."""
