@@ -5,10 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, gpu, guard, op, penalty
+from . import accuracy, gpu, guard, models, objective, op, penalty
 from .results import circumstances, record, show
 
-BENCHMARKS = {"op": op, "penalty": penalty, "accuracy": accuracy, "gpu": gpu}
+BENCHMARKS = {
+    "op": op,
+    "penalty": penalty,
+    "models": models,
+    "objective": objective,
+    "accuracy": accuracy,
+    "gpu": gpu,
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

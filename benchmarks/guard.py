@@ -10,6 +10,7 @@ from typing import NamedTuple
 import psutil
 import torch
 from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
 
 # Load of other processes, in cores, above which figures are not to be trusted.
 BUSY_CORES = 0.25
@@ -58,6 +59,18 @@ def timed(function: Callable[[], object], repeats: int = 5, warmup: int = 1) -> 
         return Timing(seconds[0], seconds[0], seconds[0])
     fifths = statistics.quantiles(seconds, n=5, method="inclusive")
     return Timing(statistics.median(seconds), fifths[0], fifths[-1])
+
+
+def peak_memory(function: Callable[[], object]) -> int:
+    """Most bytes that torch held at once for a call, beyond what it held before; from its own record of allocations."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        function()
+    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
+    level = peak = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        level += event.nbytes()
+        peak = max(peak, level)
+    return peak
 
 
 def check(name: str, found: Sequence[Tensor], truth: Sequence[Tensor], tolerance: float) -> None:

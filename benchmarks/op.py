@@ -11,7 +11,6 @@ import argparse
 
 import torch
 from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
 
 from grngc_fast.kernels import matmul_l1
 
@@ -96,12 +95,11 @@ def measure(windows: int, m: int, k: int, q: int, repeats: int = 5) -> list[Row]
 
 def extra_memory(given: list[Tensor], backend: str = "auto") -> int:
     """Peak bytes allocated during value and gradients, less those of the results."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+    sizes: list[int] = []
+
+    def call() -> list[Tensor]:
         results = value_and_gradients(given, backend)
-    kept = sum(x.numel() * x.element_size() for x in results)
-    events = [e for e in recorded.profiler.kineto_results.events() if e.name() == "[memory]"]
-    level = peak = 0
-    for event in sorted(events, key=lambda e: e.start_ns()):
-        level += event.nbytes()
-        peak = max(peak, level)
-    return max(0, peak - kept)
+        sizes.append(sum(x.numel() * x.element_size() for x in results))
+        return results
+
+    return max(0, guard.peak_memory(call) - sizes[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,12 @@ from sklearn.utils.validation import check_is_fitted
 from .errors import InputError
 from .graph import CausalGraph
 from .jacobian import ACTIVATIONS
-from .models import MLP
+from .models import FORECASTERS, adopt, build, options_of
 from .scores import CausalScores, mean_gradients, strongest_lag
 from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, train
 
-MODELS = ("mlp",)
+MODELS = tuple(FORECASTERS)
 SKIP_ABOVE_INPUTS = 200
 MAX_HIDDEN = 2**20
 
@@ -38,12 +38,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : "mlp".
+    model : "mlp", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows (N, L, P), oldest
+        step first, to forecasts (N, P). A module is copied for every fit, with the weights that it has; if it offers
+        `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of P above 512 series.
-    activation : "silu", "tanh", "relu", "gelu" or "softplus".
+    activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden
         layer has to grow with them.
     max_steps, batch_size, learning_rate : of Adam with cosine decay.
@@ -53,6 +55,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     validation_fraction, patience : see `early_stopping`.
     penalty_windows, penalty_targets : how many windows and targets a step penalises; None takes all while that is cheap,
         else a random sample that costs about as much as the forecast.
+    model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
+        "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
@@ -80,12 +84,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str = "mlp",
+        model: str | torch.nn.Module = "mlp",
         lags: int = 1,
         lam: float = 0.1,
         hidden: int | Sequence[int] | None = None,
         *,
-        activation: str = "silu",
+        activation: str | None = None,
         skip: bool | None = None,
         max_steps: int = 1000,
         batch_size: int = 64,
@@ -95,6 +99,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         penalty_windows: int | None = None,
         penalty_targets: int | None = None,
+        model_options: Mapping[str, Any] | None = None,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -113,6 +118,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.penalty_windows = penalty_windows
         self.penalty_targets = penalty_targets
+        self.model_options = model_options
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -137,14 +143,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         windows = Windows.from_trajectories(_standardised(scaler, table), self.lags, device=device)
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
-        network = MLP(
-            table.n_series,
-            self.lags,
-            self._hidden(table.n_series),
-            self.activation,
-            self._skip(table.n_series),
-            generator=generator,
-        ).to(device, torch.float32)
+        network = self._network(windows, generator)
         with torch.enable_grad():
             history = train(network, windows, self._training_options(), generator, self.verbose)
         scores = _all_scores(network, windows)
@@ -193,7 +192,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         for trajectory in _standardised(self.scaler_, table):
             windows = Windows.from_trajectories([trajectory], self.lags, device=self._model_device)
             with torch.no_grad():
-                forecast = torch.cat([self.model_(x).cpu() for x in windows.batches()])
+                forecast = torch.cat([self.model_(x).cpu().flatten(1) for x in windows.batches()])
             parts.append(np.asarray(self.scaler_.inverse_transform(forecast.double().numpy())))
         return parts[0] if len(parts) == 1 else parts
 
@@ -222,6 +221,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             )
         return table
 
+    def _network(self, windows: Windows, generator: torch.Generator) -> torch.nn.Module:
+        device, n_series = windows.steps.device, windows.steps.shape[1]
+        if isinstance(self.model, torch.nn.Module):
+            return adopt(self.model, windows.inputs(slice(0, 2)))
+        options, hidden, skip = self.model_options or {}, self._hidden(n_series), self._skip(n_series)
+        network = build(self.model, n_series, self.lags, hidden, self.activation, skip, options, generator)
+        return network.to(device, torch.float32)
+
     def _hidden(self, n_series: int) -> tuple[int, ...]:
         if self.hidden is None:
             return (max(128, n_series // 4),)
@@ -246,7 +253,11 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """Parameters as JSON takes them."""
         plain = (str, int, float, bool, type(None))
         settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
-        return {**settings, "hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
+        if isinstance(self.model, torch.nn.Module):
+            return {**settings, "model": type(self.model).__qualname__}
+        options = {**options_of(self.model), **(self.model_options or {})}
+        chosen = {"hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
+        return {**settings, **chosen, "model_options": {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()}}
 
 
 def _fitted_scaler(table: SeriesTable) -> StandardScaler:
@@ -292,10 +303,16 @@ def _device(name: str) -> torch.device:
 
 def _check_options(est: GRNGC) -> None:
     """Every option by name, with what it may be."""
-    if not isinstance(est.model, str) or est.model not in MODELS:
-        raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))}")
-    if not isinstance(est.activation, str) or est.activation not in ACTIVATIONS:
+    own = isinstance(est.model, torch.nn.Module)
+    if not own and (not isinstance(est.model, str) or est.model not in MODELS):
+        raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))} or a torch module")
+    for name in ("hidden", "activation", "skip", "model_options"):
+        if own and getattr(est, name) is not None:
+            raise InputError(f"{name}={getattr(est, name)!r} is for the models by name; leave it None with a module of your own")
+    if est.activation is not None and (not isinstance(est.activation, str) or est.activation not in ACTIVATIONS):
         raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
+    if est.model_options is not None and not isinstance(est.model_options, Mapping):
+        raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
     for name in ("lags", "max_steps", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
     for name in ("penalty_windows", "penalty_targets"):

@@ -101,6 +101,8 @@ def _fit_and_write(
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
     options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
+    if options["model_options"] is not None:
+        options["model_options"] = dict(options["model_options"])
     found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
     evaluation = None
     if truth is not None:

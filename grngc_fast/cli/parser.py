@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import ast
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..estimator import GRNGC, MODELS
 from ..jacobian import ACTIVATIONS
+from ..models import options_of
 from . import commands
 
 
@@ -73,6 +75,22 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _model_options() -> str:
+    known = {name: ", ".join(options_of(name)) for name in MODELS}
+    return "; ".join(f"{name}: {options}" for name, options in known.items() if options)
+
+
+def _named_value(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value a Python literal where it is one."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
 def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
     text = "folder for the results" + (f" ({default})" if default else "")
     parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=text)
@@ -91,8 +109,16 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--lags", "steps of the past that a forecast sees", type=int)
     add("--lam", "penalty strength; larger gives a sparser graph", type=float)
     add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")
-    add("--activation", "of the hidden layers", choices=list(ACTIVATIONS))
+    add("--activation", "of the hidden layers of mlp and tcn", choices=list(ACTIVATIONS))
     add("--skip", "add a linear path from input to output", action=argparse.BooleanOptionalAction)
+    parser.add_argument(
+        "--model-option",
+        dest="model_options",
+        action="append",
+        type=_named_value,
+        metavar="NAME=VALUE",
+        help="further argument of the forecaster, several times for several: " + _model_options(),
+    )
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)

@@ -86,7 +86,7 @@ def train(
         for step in range(1, options.max_steps + 1):
             index = batches.next().to(windows.steps.device)
             x, y = training.inputs(index), training.targets(index)
-            forecast = F.mse_loss(model(x), y)
+            forecast = F.mse_loss(model(x).reshape(y.shape), y)
             penalty = _sampled_penalty(model, x, sample, generator) if options.lam > 0 else forecast.new_zeros(())
             optimizer.zero_grad(set_to_none=True)
             (forecast + options.lam * penalty).backward()
@@ -191,7 +191,7 @@ def _state(model: nn.Module) -> dict[str, Tensor]:
 def _usable(model: nn.Module, x: Tensor, y: Tensor, validation_error: float, gradients: Tensor) -> bool:
     """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
     with torch.no_grad():
-        error = F.mse_loss(model(x), y)
+        error = F.mse_loss(model(x).reshape(y.shape), y)
     finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in model.parameters())]
     return bool(error < DIVERGED_ERROR) and not math.isinf(validation_error) and all(map(bool, finite))
 
@@ -201,7 +201,7 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
         return math.nan
     with torch.no_grad():
         parts = [
-            F.mse_loss(model(windows.inputs(i)), windows.targets(i), reduction="sum")
+            F.mse_loss(model(windows.inputs(i)).reshape(len(i), -1), windows.targets(i), reduction="sum")
             for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
         ]
     error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
