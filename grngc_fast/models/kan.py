@@ -35,13 +35,20 @@ class KANLayer(nn.Module):
         self.spline_scale = nn.Parameter(torch.full((n_out, n_in), n_in**-0.5))
 
     def weights(self, targets: Tensor | None = None) -> Tensor:
-        """(O, I, G): a weight for each function of an edge, for the outputs `targets` or all."""
+        """(O, I, G): a weight for each function of an edge, for the outputs `targets` or all; lies in memory as (I, G, O).
+
+        That is the layout of both products that a layer takes part in, and of their gradients.
+        """
         w_base, coef, scale = (
             p if p is None or targets is None else p[targets] for p in (self.w_base, self.coef, self.spline_scale)
         )
         assert coef is not None and scale is not None
-        splines = coef * scale.unsqueeze(-1)
-        return splines if w_base is None else torch.cat([splines, w_base.unsqueeze(-1)], -1)
+        # As a matrix transposed, which torch does block by block.
+        coef = coef.flatten(1).T.contiguous().unflatten(0, coef.shape[1:])
+        weights = coef * scale.T.contiguous().unsqueeze(1)
+        if w_base is not None:
+            weights = torch.cat([weights, w_base.T.unsqueeze(1)], 1)
+        return weights.permute(2, 0, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return spline_values(x, self.weights(), self.basis)

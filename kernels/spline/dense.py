@@ -49,9 +49,12 @@ def _polynomial(u: Tensor, powers: tuple[float, ...]) -> Tensor:
 
 def values(functions: Tensor, weights: Tensor) -> Tensor:
     """y (N, O) from functions (N, I, G) and weights (O, I, G): one product over I and G."""
-    return functions.flatten(1) @ weights.flatten(1).T
+    return functions.flatten(1) @ weights.permute(1, 2, 0).flatten(0, 1)
 
 
 def slopes(functions: Tensor, weights: Tensor) -> Tensor:
-    """d y_no / d x_ni, (N, O, I), from slopes (N, I, G) of the functions and weights (O, I, G); lies in memory as (I, N, O)."""
+    """d y_no / d x_ni, (N, O, I), from slopes (N, I, G) of the functions and weights (O, I, G); lies in memory as (I, N, O).
+
+    The products read every operand as it lies, and quickest where the outputs are innermost in the weights too.
+    """
     return torch.bmm(functions.transpose(0, 1), weights.permute(1, 2, 0)).permute(1, 2, 0)
