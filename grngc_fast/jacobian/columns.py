@@ -30,6 +30,16 @@ class ColumnFactors:
     def n_windows(self) -> int:
         return self.slopes.shape[1]
 
+    @property
+    def width(self) -> int:
+        """G, over which a window's entry is contracted."""
+        return self.weights.shape[1]
+
+    @property
+    def window_elements(self) -> int:
+        """Numbers that one window adds: what a batch is cut by to stay within memory."""
+        return self.slopes[:, 0].numel()
+
     def jacobian(self) -> Tensor:
         """All Jacobians, (N, P, Q): for tests and small problems."""
         return torch.bmm(self.slopes, self.weights).permute(1, 2, 0)
@@ -41,7 +51,8 @@ class ColumnFactors:
 
     def frobenius(self) -> Tensor:
         """Mean over windows of the squared Frobenius norm, from the Gram matrices (G x G) of both sides of a column."""
-        gram_slopes, gram_weights = self.slopes.mT @ self.slopes, self.weights @ self.weights.mT
+        with torch.autocast(self.slopes.device.type, enabled=False):
+            gram_slopes, gram_weights = self.slopes.mT @ self.slopes, self.weights @ self.weights.mT
         return (gram_slopes * gram_weights).sum() / self.n_windows
 
     def abs_mean(self, backend: str = "auto", precision: str | None = None) -> tuple[Tensor, Tensor]:
@@ -51,7 +62,7 @@ class ColumnFactors:
         or `precision` to matter.
         """
         del backend, precision
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(self.slopes.device.type, enabled=False):
             n_columns, n_windows, n_outputs = *self.slopes.shape[:2], self.weights.shape[2]
             absolute = self.weights.new_empty(n_columns, n_outputs)
             step = max(1, CHUNK_ELEMENTS // (n_windows * n_outputs))

@@ -80,6 +80,11 @@ class Factors:
     def _windowed(self) -> bool:
         return self.scale is not None or self.left.dim() > 2 or self.right.dim() > 2
 
+    @property
+    def width(self) -> int:
+        """K, over which a window's entry is contracted."""
+        return self.left.shape[-1]
+
 
 @dataclass(frozen=True)
 class Sandwich:

@@ -44,8 +44,8 @@ class KANLayer(nn.Module):
         )
         assert coef is not None and scale is not None
         # As a matrix transposed, which torch does block by block.
-        coef = coef.flatten(1).T.contiguous().unflatten(0, coef.shape[1:])
-        weights = coef * scale.T.contiguous().unsqueeze(1)
+        splines: Tensor = coef.flatten(1).T.contiguous().unflatten(0, coef.shape[1:])
+        weights = splines * scale.T.contiguous().unsqueeze(1)
         if w_base is not None:
             weights = torch.cat([weights, w_base.T.unsqueeze(1)], 1)
         return weights.permute(2, 0, 1)

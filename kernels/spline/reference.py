@@ -3,6 +3,8 @@
     B_{g,0}(x) = 1 in cell g, else 0
     B_{g,p}(x) = ((x - t_g) B_{g,p-1}(x) + (t_{g+p+1} - x) B_{g+1,p-1}(x)) / (p h)
     B'_{g,p}(x) = (B_{g,p-1}(x) - B_{g+1,p-1}(x)) / h
+
+with knots t_g, h apart.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def powers(basis: Basis, derivative: int) -> tuple[float, ...]:
 
 def slopes(x: Tensor, weights: Tensor, basis: Basis) -> Tensor:
     """(N, O, I) of x (N, I) and weights (O, I, G), float32; lies in memory as (N, I, O)."""
-    found = _Slopes.apply(x.contiguous(), weights.permute(1, 2, 0).contiguous(), basis)  # type: ignore[no-untyped-call]
+    found = _Slopes.apply(x.contiguous(), weights.permute(1, 2, 0).contiguous(), basis)
     return cast(Tensor, found).mT
 
 
