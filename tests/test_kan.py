@@ -131,6 +131,18 @@ def test_under_autocast_the_squared_gradient_of_a_single_layer_keeps_its_precisi
         assert torch.equal(gradient_frobenius(model, x), truth)
 
 
+def test_forecast_and_penalty_compile_without_a_graph_break():
+    model, x = network((3, 5, 2, (4,)), torch.float32)
+
+    def loss(x: Tensor) -> Tensor:
+        return model(x).square().mean() + gradient_l1(model, x)
+
+    torch.compiler.reset()
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    truth = reference.value_and_gradients(loss(x), model)
+    assert_same(reference.value_and_gradients(compiled(x), model), truth, 1e-5)
+
+
 def test_factors_contract_over_the_narrowest_place():
     def contraction(*hidden: int) -> int:
         factors = KAN(50, hidden=hidden).jacobian_factors(torch.randn(2, 1, 50))

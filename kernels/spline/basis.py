@@ -7,7 +7,6 @@ one. Inside one cell of the grid only order + 1 splines are not 0, each a polyno
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 BASES: tuple[str, ...] = ("identity", "silu", "none")
 LARGEST_ORDER = 5
@@ -66,13 +65,9 @@ class Basis:
 
         The live splines of a cell are numbered from the one that began first.
         """
-        return _polynomials(self.order, derivative, self.step)
-
-
-@lru_cache(maxsize=128)
-def _polynomials(order: int, derivative: int, step: float) -> tuple[tuple[float, ...], ...]:
-    pieces = [[p / step**derivative for p in _derive(piece, derivative)] for piece in reversed(_pieces(order))]
-    return tuple(zip(*pieces, strict=True))
+        factor = self.step**-derivative
+        pieces = [[factor * c for c in _derive(piece, derivative)] for piece in reversed(_pieces(self.order))]
+        return tuple(zip(*pieces, strict=True))
 
 
 def _pieces(order: int) -> list[list[float]]:
