@@ -4,7 +4,8 @@
 
 A line for each: registers, spilled bytes, shared memory against the limit of a block, tensor-core instructions, occupancy by
 registers, shared memory and warps, and the floor of its regime's reference shape at the rate a large product reaches on
-such a GPU. Ends with an error if anything spills, exceeds shared memory, or has a dot that missed the tensor cores.
+such a GPU; for the spline kernels, which have no dot, the time of their bytes at 3 TB/s. Ends with an error if anything spills,
+exceeds shared memory, or has a dot that missed the tensor cores.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 
 from grngc_fast.kernels.matmul_l1 import gpu
 from grngc_fast.kernels.matmul_l1.gpu import configs
+
+from . import spline_report
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Resources:
             return "SPILLS"
         if self.shared > self.shared_limit:
             return "SHARED MEMORY"
-        if self.tensor_instructions == 0 and not self.key.startswith("operands"):
+        if self.tensor_instructions == 0 and not self.key.startswith(("operands", "spline")):
             return "NO TENSOR CORES"
         return ""
 
@@ -127,11 +130,11 @@ OPERANDS = [
 ]
 
 
-def compile_variant(arch: str, variant: Variant, config: configs.Config | None = None) -> Resources:
-    import triton
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
+def compile_variant(
+    arch: str, variant: Variant | spline_report.SplineVariant, config: configs.Config | None = None
+) -> Resources:
+    if isinstance(variant, spline_report.SplineVariant):
+        return _compile_spline(arch, variant)
     limits = GPUS[arch]
     if variant.key.kernel.startswith("operands"):
         config = configs.Config(32, 0, 64, 4, 3)
@@ -140,29 +143,56 @@ def compile_variant(arch: str, variant: Variant, config: configs.Config | None =
         assert config is not None
     kernel, constants = _kernel(variant, config)
     signature, attributes = _signature(kernel, constants, variant.dtype)
+    return _resources(
+        arch,
+        " ".join((str(variant.key), variant.dtype, *(["transposed"] if "TRANSPOSED" in variant.flags else []))),
+        (kernel, signature, constants, attributes),
+        (config.rows, config.columns, config.depth, config.warps, config.stages),
+        floor(variant, limits),
+    )
+
+
+def _compile_spline(arch: str, variant: spline_report.SplineVariant) -> Resources:
+    from grngc_fast.kernels.spline.gpu import launch
+
+    *source, blocks = spline_report.source(variant)
+    rows = blocks.functions if variant.kernel == "grad_weights" else blocks.rows
+    floor_us = spline_report.bytes_moved(variant) / 3e6
+    return _resources(arch, str(variant), tuple(source), (rows, blocks.outputs, 0, launch.WARPS, 3), floor_us)
+
+
+def _resources(
+    arch: str, key: str, source: tuple[Any, ...], config: tuple[int, int, int, int, int], floor_us: float
+) -> Resources:
+    """Compile kernel, signature, constants and attributes; config ends with warps and stages."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource
+
+    limits, (*_, warps, stages) = GPUS[arch], config
     compiled = triton.compile(
-        ASTSource(kernel, signature, constants, attributes),
+        ASTSource(*source),
         target=GPUTarget(limits.backend, limits.target, limits.warp),
-        options={"num_warps": config.warps, "num_stages": config.stages},
+        options={"num_warps": warps, "num_stages": stages},
     )
     registers, spilled, text = _usage(compiled, limits)
     shared = compiled.metadata.shared
     blocks = min(
-        limits.warps // config.warps,
-        limits.registers // max(1, -(-registers // limits.granule) * limits.granule * limits.warp * config.warps),
+        limits.warps // warps,
+        limits.registers // max(1, -(-registers // limits.granule) * limits.granule * limits.warp * warps),
         limits.shared // shared if shared else 32,
     )
     return Resources(
         arch,
-        " ".join((str(variant.key), variant.dtype, *(["transposed"] if "TRANSPOSED" in variant.flags else []))),
-        (config.rows, config.columns, config.depth, config.warps, config.stages),
+        key,
+        config,
         registers,
         spilled,
         shared,
         limits.shared_block,
         len(re.findall(re.escape(limits.instruction), text)),
-        blocks * config.warps / limits.warps,
-        floor(variant, limits),
+        blocks * warps / limits.warps,
+        floor_us,
     )
 
 
@@ -335,6 +365,7 @@ def run(args: argparse.Namespace) -> int:
             for variant in [
                 *(v for key in keys() if configs.choose(arch, key) is not None for v in variants(key, args.all)),
                 *OPERANDS,
+                *spline_report.variants(args.all),
             ]
         ]
         found = list(pool.map(compile_variant, *zip(*work, strict=True), chunksize=4))

@@ -52,6 +52,24 @@ def test_a_baked_configuration_uses_the_tensor_cores_and_does_not_spill():
     assert 0 < registers <= 255
 
 
+SPLINES = """
+import json
+from profiling import kernel_report, spline_report
+found = [kernel_report.compile_variant("sm_90", v) for v in spline_report.variants(every=False)]
+print(json.dumps([[r.key, r.fault, r.registers] for r in found]))
+"""
+
+
+def test_the_spline_kernels_compile_without_a_spill():
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    command = [sys.executable, "-W", "ignore", "-c", SPLINES]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {key.split()[1] for key, _, _ in found} == {"slopes", "grad_weights", "grad_inputs"}
+    assert [(key, fault) for key, fault, registers in found if fault or not 0 < registers <= 255] == []
+
+
 @pytest.mark.parametrize(
     ("config", "fault"),
     [((128, 128, 256, 4, 3), "SPILLS"), ((32, 32, 64, 4, 2), "NO TENSOR CORES")],

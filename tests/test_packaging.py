@@ -123,7 +123,7 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", [*MODULES, "grngc_fast.kernels.matmul_l1.op"])
+@pytest.mark.parametrize("name", [*MODULES, "grngc_fast.kernels.matmul_l1.op", "grngc_fast.kernels.spline.op"])
 def test_docstring_examples_run(name):
     assert doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 

@@ -1,7 +1,8 @@
 """Input-output Jacobians as factors of one product, and the general path for modules that have none."""
 
 from .activations import ACTIVATIONS, Activation
-from .factors import Factors, Sandwich, lag_major
+from .columns import ColumnFactors
+from .factors import Chain, Factors, Sandwich, lag_major
 from .general import jacobian_chunks
 from .layers import Layer, Normalised, layered_factors
 from .protocol import HasFactors, check_windows, factors_at, has_factors
@@ -9,6 +10,8 @@ from .protocol import HasFactors, check_windows, factors_at, has_factors
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Chain",
+    "ColumnFactors",
     "Factors",
     "HasFactors",
     "Layer",

@@ -42,9 +42,11 @@ class Factors:
 
     def l1(self, backend: str = "auto", precision: str | None = None) -> Tensor:
         """Sum over outputs and inputs, mean over windows, of the absolute Jacobian; a scalar, differentiable once."""
-        total = matmul_l1(
-            self.left, self.right, self.scale, self.bias, reduction="sum", backend=backend, precision=precision
-        )
+        left, right, bias = self.left, self.right, self.bias
+        if left.dim() == right.dim() == 3 and left.stride(-2) == right.stride(-2) == 1:
+            # Sides that lie transposed in memory: the transposed product leaves their gradients in the same layout.
+            left, right, bias = right.mT, left.mT, None if bias is None else bias.mT
+        total = matmul_l1(left, right, self.scale, bias, reduction="sum", backend=backend, precision=precision)
         return total / self.n_windows if self._windowed else total
 
     def frobenius(self) -> Tensor:
@@ -78,6 +80,11 @@ class Factors:
     def _windowed(self) -> bool:
         return self.scale is not None or self.left.dim() > 2 or self.right.dim() > 2
 
+    @property
+    def width(self) -> int:
+        """K, over which a window's entry is contracted."""
+        return self.left.shape[-1]
+
 
 @dataclass(frozen=True)
 class Sandwich:
@@ -98,13 +105,9 @@ class Sandwich:
         """Multiply out all but one place, the one that costs the fewest flops with the op's product counted in."""
         n_windows = self.scales[0].shape[0]
         sizes = [w.shape[0] for w in self.weights] + [self.weights[-1].shape[1]]
-        cost, split = _chain_costs(sizes, n_windows)
-        last = len(self.weights) - 1
-        # The op computes three products where the inner ones cost one forward and two backward: the same count.
-        cut = min(
-            range(last), key=lambda k: cost[0][k] + cost[k + 1][last] + n_windows * sizes[0] * sizes[k + 1] * sizes[-1]
-        )
-        left, right, scale = self._multiply(0, cut, split), self._multiply(cut + 1, last, split), self.scales[cut]
+        cut, split = _cheapest_cut(sizes, n_windows)
+        left, right = self._multiply(0, cut, split), self._multiply(cut + 1, len(self.weights) - 1, split)
+        scale = self.scales[cut]
         if left.dim() == right.dim() == 2:
             return Factors(left, right, n_windows, scale, self.bias)
         if right.dim() == 2 or (left.dim() == 3 and left.shape[1] < right.shape[2]):
@@ -119,6 +122,45 @@ class Sandwich:
         if left.shape[-2] < right.shape[-1]:
             return (left * scale[:, None]) @ right
         return left @ (scale[:, :, None] * right)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain S_d ... S_1 of matrices that are all of their own for each window, before any product is taken.
+
+    Attributes
+    ----------
+    matrices : at least two, (N, H_k, H_{k-1}), from the output side to the input side; neighbouring dimensions agree.
+    bias : (P, Q) linear skip path or None.
+    """
+
+    matrices: tuple[Tensor, ...]
+    bias: Tensor | None = None
+
+    def associate(self) -> Factors:
+        """Multiply out all but one place, the one that costs the fewest flops with the op's product counted in."""
+        n_windows = self.matrices[0].shape[0]
+        sizes = [m.shape[1] for m in self.matrices] + [self.matrices[-1].shape[2]]
+        cut, split = _cheapest_cut(sizes, n_windows)
+        left, right = self._multiply(0, cut, split), self._multiply(cut + 1, len(self.matrices) - 1, split)
+        return Factors(left, right, n_windows, bias=self.bias)
+
+    def _multiply(self, first: int, last: int, split: list[list[int]]) -> Tensor:
+        if first == last:
+            return self.matrices[first]
+        cut = split[first][last]
+        return self._multiply(first, cut, split) @ self._multiply(cut + 1, last, split)
+
+
+def _cheapest_cut(sizes: list[int], n_windows: int) -> tuple[int, list[list[int]]]:
+    """The place of a chain to leave to the op, and `split` of `_chain_costs` for what is multiplied on either side."""
+    cost, split = _chain_costs(sizes, n_windows)
+    last = len(sizes) - 2
+    # The op computes three products where the inner ones cost one forward and two backward: the same count.
+    cut = min(
+        range(last), key=lambda k: cost[0][k] + cost[k + 1][last] + n_windows * sizes[0] * sizes[k + 1] * sizes[-1]
+    )
+    return cut, split
 
 
 def _chain_costs(sizes: list[int], n_windows: int) -> tuple[list[list[float]], list[list[int]]]:

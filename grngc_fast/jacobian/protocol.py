@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import TypeIs
 
+from .columns import ColumnFactors
 from .factors import Factors
 
 
@@ -19,7 +20,7 @@ class HasFactors(Protocol):
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
+    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:
         """Factors at x (N, L, P), for the rows `targets` (indices) or all."""
         ...
 
@@ -34,7 +35,7 @@ def check_windows(x: Tensor) -> None:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
 
 
-def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors:
+def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:
     """The model's factors outside autocast: the op's precision is its own, and its operands have one dtype.
 
     Raises

@@ -37,7 +37,7 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     forecast = 6.0 * n_windows * sum(p.numel() for p in model.parameters())
     if has_factors(model):
         with torch.no_grad():
-            width = model.jacobian_factors(batch[:1]).right.shape[-2]
+            width = model.jacobian_factors(batch[:1]).width
     else:
         width = max(n_series, int(forecast) // (6 * n_windows * n_series * n_lags))
     rows = int(max(forecast, CHEAP_FLOPS) / (6.0 * n_series * n_lags * width))

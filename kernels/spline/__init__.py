@@ -1,0 +1,14 @@
+"""Uniform B-spline layers: values, and the matrix of their slopes. `reference` is the recursion, `dense` the closed form."""
+
+from .basis import BASES, Basis
+from .op import BACKENDS, spline_functions, spline_slopes, spline_values, spline_values_and_slopes
+
+__all__ = [
+    "BACKENDS",
+    "BASES",
+    "Basis",
+    "spline_functions",
+    "spline_slopes",
+    "spline_values",
+    "spline_values_and_slopes",
+]
