@@ -1,5 +1,6 @@
 """Forecasters that know the factors of their Jacobian."""
 
+from .lstm import LSTM
 from .mlp import MLP
 
-__all__ = ["MLP"]
+__all__ = ["LSTM", "MLP"]
