@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import Factors
-from .lstm_adjoint import reverse_recurrence
+from .lstm_adjoint import Start, reverse_recurrence
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -124,14 +124,13 @@ class LSTM(nn.Module):
     def to_nn_lstm(self) -> nn.LSTM:
         """An `nn.LSTM` (batch_first) with copies of the parameters; its last output times `readout` is the forecast."""
         like = self.readout.weight
-        module = nn.utils.skip_init(
-            nn.LSTM, self.n_series, self.hidden, self.n_layers, batch_first=True, device=like.device, dtype=like.dtype
-        )
+        sizes = (self.n_series, self.hidden, self.n_layers)
+        # Built without memory first, so that no random numbers are drawn for weights that are overwritten.
+        module = nn.LSTM(*sizes, batch_first=True, device="meta", dtype=like.dtype).to_empty(device=like.device)
         with torch.no_grad():
             for name in _NAMES:
                 for layer, own in enumerate(getattr(self, name)):
                     getattr(module, f"{name}_l{layer}").copy_(own)
-        assert isinstance(module, nn.LSTM)
         return module
 
     def _states(self, inputs: Tensor, layer: int) -> list[_State]:
@@ -165,11 +164,10 @@ class LSTM(nn.Module):
                 product = (rows @ product.flatten(1)).view(len(rows), *product.shape[1:])
             return product.transpose(0, 1)
 
-        newest = first(w_ih).unsqueeze(2)
         if n_lags == 1:
-            return newest
+            return first(w_ih).unsqueeze(2)
         start_c = torch.diag_embed(s * f) if rows is None else rows * (s * f)[:, None]
-        return torch.cat([newest, reverse_recurrence(coefficients[:, 1:], w_ih, w_hh, first(w_hh), start_c)], 2)
+        return reverse_recurrence(coefficients, w_ih, w_hh, start=Start(first(w_ih), first(w_hh), start_c))
 
     def _own_rows_are_cheaper(self, n_rows: int) -> bool:
         """Whether starting the recurrence from the targets' rows takes fewer multiplications than from all of h_L."""
@@ -182,11 +180,8 @@ class LSTM(nn.Module):
 
     def _gate_weights(self, layer: int) -> tuple[Tensor, Tensor]:
         """The layer's weights with gates in the order of the recurrence, f, i, g, o."""
-        width = self.hidden
-        return tuple(  # type: ignore[return-value]
-            torch.cat([w[width : 2 * width], w[:width], w[2 * width :]])
-            for w in (self.weight_ih[layer], self.weight_hh[layer])
-        )
+        (i, f, g, o), (hi, hf, hg, ho) = self.weight_ih[layer].chunk(4), self.weight_hh[layer].chunk(4)
+        return torch.cat([f, i, g, o]), torch.cat([hf, hi, hg, ho])
 
     def _checked(self, x: Tensor) -> Tensor:
         if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):

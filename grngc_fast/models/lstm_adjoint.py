@@ -18,7 +18,7 @@ on a CPU a few windows at a time go through all steps.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -34,23 +34,33 @@ def reverse_recurrence(
     coefficients: Tensor,
     w_ih: Tensor,
     w_hh: Tensor,
-    start_h: Tensor | None = None,
-    start_c: Tensor | None = None,
+    *,
+    start: Start | None = None,
     above: Tensor | None = None,
 ) -> Tensor:
-    """d y / d x of every step, (N, R, T, I), for R rows of cotangents; differentiable once.
+    """d y / d x of every step, (N, R, T, I), most recent first, for R rows of cotangents; differentiable once.
 
     Parameters
     ----------
     coefficients : (N, T, 6, H), most recent step first, the last one the oldest of the sequence.
     w_ih, w_hh : (4 H, I) and (4 H, H), gates in the order f, i, g, o.
-    start_h, start_c : (N, R, H) cotangents of the first step's state, None for zero.
-    above : (N, R, T, H) cotangents from the layer above, None for a top layer. One of `start_h` and `above` is given.
+    start : what the most recent step of a top layer gives, computed by the caller. The recurrence then takes the steps
+        after it, and needs at least one: T > 1.
+    above : (N, R, T, H), what a layer above gives to every step. One of `start` and `above` is given.
     """
-    given = (coefficients, w_ih, w_hh, start_h, start_c, above)
+    x, h, c = (None, None, None) if start is None else start
+    given = (coefficients, w_ih, w_hh, x, h, c, above)
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in given)
     result: Tensor = _ReverseRecurrence.apply(*given, keep)  # type: ignore[no-untyped-call]
     return result
+
+
+class Start(NamedTuple):
+    """d y / d x of the most recent step (N, R, I), and the cotangents that it hands to the step before it, (N, R, H)."""
+
+    x: Tensor
+    h: Tensor
+    c: Tensor
 
 
 class _ReverseRecurrence(torch.autograd.Function):
@@ -60,6 +70,7 @@ class _ReverseRecurrence(torch.autograd.Function):
         coefficients: Tensor,
         w_ih: Tensor,
         w_hh: Tensor,
+        start_x: Tensor | None,
         start_h: Tensor | None,
         start_c: Tensor | None,
         above: Tensor | None,
@@ -67,79 +78,82 @@ class _ReverseRecurrence(torch.autograd.Function):
     ) -> Tensor:
         source = above if start_h is None else start_h
         assert source is not None
-        n_windows, n_rows, width = len(coefficients), source.shape[1], w_hh.shape[1]
-        n_steps, n_inputs = coefficients.shape[1], w_ih.shape[1]
+        (n_windows, n_steps), n_rows = coefficients.shape[:2], source.shape[1]
+        n_inputs, width = w_ih.shape[1], w_hh.shape[1]
+        first = 0 if start_h is None else 1
         result = coefficients.new_empty(n_windows, n_rows, n_steps, n_inputs)
-        kept = coefficients.new_empty(2, n_steps, n_windows, n_rows, width) if keep else None
-        for span in _blocks(coefficients, n_rows):
-            h = None if start_h is None else start_h[span]
+        if start_x is not None:
+            result[:, :, 0] = start_x
+        # Cotangents A and U of every step; without a gradient to come, of one step of one block.
+        blocks = list(_blocks(coefficients, n_rows))
+        size = (n_steps, n_windows) if keep else (1, blocks[0].stop if blocks else 0)
+        hs, us = coefficients.new_empty(2, *size, n_rows, width)
+        for span in blocks:
+            steps = coefficients[span, :, :, None].unbind(1)
+            n_block = len(steps[0])
+            z = coefficients.new_empty(n_block, n_rows, 4, width)
             c = None if start_c is None else start_c[span]
-            own = coefficients[span, :, :, None].unbind(1)
-            z = result.new_empty(len(own[0]), n_rows, 4, width)
-            for t, step in enumerate(own):
-                oldest = t == n_steps - 1
+            at = span if keep else slice(0, n_block)
+            if start_h is not None:
+                hs[first if keep else 0, at] = start_h[span]
+            for t in range(first, n_steps):
+                step, oldest, row = steps[t], t == n_steps - 1, t if keep else 0
+                h, u = hs[row, at], us[row, at]
                 if above is not None:
-                    h = above[span, :, t] if h is None else h + above[span, :, t]
-                assert h is not None
-                u = h * step[:, 0] if c is None else torch.addcmul(c, h, step[:, 0])
-                if kept is not None:
-                    kept[0, t, span], kept[1, t, span] = h, u
+                    h = torch.add(h, above[span, :, t], out=h) if t else h.copy_(above[span, :, t])
+                torch.mul(h, step[:, 0], out=u) if c is None else torch.addcmul(c, h, step[:, 0], out=u)
                 gates = _gates(z, h, u, step, oldest)
                 torch.mm(gates, w_ih[-gates.shape[1] :], out=result[span, :, t].view(-1, n_inputs))
                 if not oldest:
-                    h, c = (gates @ w_hh).view(u.shape), u * step[:, 1]
-        ctx.save_for_backward(coefficients, w_ih, w_hh, kept)
-        ctx.has = start_h is not None, start_c is not None, above is not None
+                    torch.mm(gates, w_hh, out=hs[row + 1 if keep else 0, at].view(-1, width))
+                    c = u * step[:, 1]
+        ctx.save_for_backward(coefficients, w_ih, w_hh, hs, us)
+        ctx.has_start, ctx.has_above = start_h is not None, above is not None
         return result
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        coefficients, w_ih, w_hh, kept = ctx.saved_tensors
-        _, n_steps, n_windows, n_rows, width = kept.shape
+        coefficients, w_ih, w_hh, hs, us = ctx.saved_tensors
+        n_steps, n_windows, n_rows, width = hs.shape
         n_inputs = w_ih.shape[1]
         d_coefficients, d_ih, d_hh = torch.zeros_like(coefficients), torch.zeros_like(w_ih), torch.zeros_like(w_hh)
-        d_start_h, d_start_c, d_above = (
-            grad.new_empty(n_windows, n_rows, *rest, width) if has else None
-            for has, rest in zip(ctx.has, ((), (), (n_steps,)), strict=True)
-        )
+        d_start_h, d_start_c = (torch.empty_like(us[0]) if ctx.has_start else None for _ in range(2))
+        d_above = grad.new_empty(n_windows, n_rows, n_steps, width) if ctx.has_above else None
         for span in _blocks(coefficients, n_rows):
-            own = coefficients[span, :, :, None].unbind(1)
-            d_own = d_coefficients[span].unbind(1)
-            z = grad.new_empty(len(own[0]), n_rows, 4, width)
+            steps, d_steps = coefficients[span, :, :, None].unbind(1), d_coefficients[span].unbind(1)
+            z = grad.new_empty(len(steps[0]), n_rows, 4, width)
             d_z, product = torch.empty_like(z), torch.empty_like(z)
             d_h = d_u = None
-            for t in reversed(range(n_steps)):
-                oldest, step, d_step = t == n_steps - 1, own[t], d_own[t]
-                h, u = kept[0, t, span], kept[1, t, span]
+            for t in reversed(range(1 if ctx.has_start else 0, n_steps)):
+                step, d_step, oldest = steps[t], d_steps[t], t == n_steps - 1
+                h, u = hs[t, span], us[t, span]
                 gates = _gates(z, h, u, step, oldest)
                 used = slice(-gates.shape[1], None)
-                d_gates = d_z.view(-1, 4 * width)[:, used]
-                d_x = grad[span, :, t].reshape(-1, n_inputs)
+                d_gates, d_x = d_z.view(-1, 4 * width)[:, used], grad[span, :, t].reshape(-1, n_inputs)
                 torch.mm(d_x, w_ih[used].T, out=d_gates)
                 d_ih[used].addmm_(gates.T, d_x)
                 if d_h is not None:
-                    d_hidden = d_h.reshape(-1, width)
+                    d_hidden = d_h.view(-1, width)
                     d_gates.addmm_(d_hidden, w_hh.T)
                     d_hh.addmm_(gates.T, d_hidden)
-                first = 1 if oldest else 0
-                by_cell, d_by_cell = product[:, :, first:3], d_z[:, :, first:3]
-                d_step[:, 2 + first : 5] = torch.mul(d_by_cell, u[:, :, None], out=by_cell).sum(1)
-                d_output = d_z[:, :, 3]
-                d_step[:, 5] = (d_output * h).sum(1)
-                later, d_u = d_u, torch.mul(d_by_cell, step[:, None, 2 + first : 5, 0], out=by_cell).sum(2)
+                by_cell = slice(1 if oldest else 0, 3)
+                slopes = step[:, None, 2:5, 0][:, :, by_cell]
+                products = product[:, :, by_cell]
+                d_step[:, 2:5][:, by_cell] = torch.mul(d_z[:, :, by_cell], u[:, :, None], out=products).sum(1)
+                later, d_u = d_u, torch.mul(d_z[:, :, by_cell], slopes, out=products).sum(2)
+                d_step[:, 5] = (d_z[:, :, 3] * h).sum(1)
                 if later is not None:
                     d_step[:, 1] = (later * u).sum(1)
                     d_u.addcmul_(later, step[:, 1])
                 d_step[:, 0] = (d_u * h).sum(1)
-                d_h = (d_u * step[:, 0]).addcmul_(d_output, step[:, 5])
+                d_h = (d_u * step[:, 0]).addcmul_(d_z[:, :, 3], step[:, 5])
                 if d_above is not None:
                     d_above[span, :, t] = d_h
-            if d_start_h is not None:
-                d_start_h[span] = d_h
-            if d_start_c is not None:
-                d_start_c[span] = d_u
-        return d_coefficients, d_ih, d_hh, d_start_h, d_start_c, d_above, None
+            if d_start_h is not None and d_start_c is not None:
+                d_start_h[span], d_start_c[span] = d_h, d_u
+        d_start_x = grad[:, :, 0] if ctx.has_start else None
+        return d_coefficients, d_ih, d_hh, d_start_x, d_start_h, d_start_c, d_above, None
 
 
 def _gates(z: Tensor, h: Tensor, u: Tensor, step: Tensor, oldest: bool) -> Tensor:
