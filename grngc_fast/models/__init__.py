@@ -2,5 +2,6 @@
 
 from .lstm import LSTM
 from .mlp import MLP
+from .tcn import TCN
 
-__all__ = ["LSTM", "MLP"]
+__all__ = ["LSTM", "MLP", "TCN"]
