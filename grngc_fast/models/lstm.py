@@ -101,7 +101,9 @@ class LSTM(nn.Module):
         """
         for option, off in (("bidirectional", False), ("proj_size", 0), ("dropout", 0.0)):
             if getattr(module, option) != off:
-                raise ValueError(f"the nn.LSTM has {option}={getattr(module, option)}, which this network does not have")
+                raise ValueError(
+                    f"the nn.LSTM has {option}={getattr(module, option)}, which this network does not have"
+                )
         sizes = (module.input_size, module.hidden_size, module.num_layers)
         if sizes != (self.n_series, self.hidden, self.n_layers):
             raise ValueError(

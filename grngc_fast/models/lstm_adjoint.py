@@ -124,7 +124,8 @@ class _ReverseRecurrence(torch.autograd.Function):
             steps, d_steps = coefficients[span, :, :, None].unbind(1), d_coefficients[span].unbind(1)
             z = grad.new_empty(len(steps[0]), n_rows, 4, width)
             d_z, product = torch.empty_like(z), torch.empty_like(z)
-            d_h = d_u = None
+            d_h: Tensor | None = None
+            d_u: Tensor | None = None
             for t in reversed(range(1 if ctx.has_start else 0, n_steps)):
                 step, d_step, oldest = steps[t], d_steps[t], t == n_steps - 1
                 h, u = hs[t, span], us[t, span]
@@ -151,6 +152,8 @@ class _ReverseRecurrence(torch.autograd.Function):
                 if d_above is not None:
                     d_above[span, :, t] = d_h
             if d_start_h is not None and d_start_c is not None:
+                assert d_h is not None
+                assert d_u is not None
                 d_start_h[span], d_start_c[span] = d_h, d_u
         d_start_x = grad[:, :, 0] if ctx.has_start else None
         return d_coefficients, d_ih, d_hh, d_start_x, d_start_h, d_start_c, d_above, None
@@ -166,7 +169,7 @@ def _gates(z: Tensor, h: Tensor, u: Tensor, step: Tensor, oldest: bool) -> Tenso
 
 def _blocks(coefficients: Tensor, n_rows: int) -> Iterator[slice]:
     n_windows, _, _, width = coefficients.shape
-    size = n_windows
+    size = max(1, n_windows)
     if coefficients.device.type == "cpu":
         size = max(1, BLOCK_ELEMENTS // (4 * width * max(1, n_rows)))
     for first in range(0, n_windows, size):

@@ -96,4 +96,4 @@ class TCN(nn.Module):
 
 def _field(kernel_size: int, n_levels: int) -> int:
     """Steps that the top of `n_levels` levels sees."""
-    return 1 + (kernel_size - 1) * (2**n_levels - 1)
+    return 1 + (kernel_size - 1) * ((1 << n_levels) - 1)
