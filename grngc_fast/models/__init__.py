@@ -1,6 +1,9 @@
-"""Forecasters that know the factors of their Jacobian."""
+"""Forecasters of all series at once; all but the TCN know the factors of their Jacobian."""
 
+from .build import FORECASTERS, adopt, build, options_of
 from .kan import KAN
+from .lstm import LSTM
 from .mlp import MLP
+from .tcn import TCN
 
-__all__ = ["KAN", "MLP"]
+__all__ = ["FORECASTERS", "KAN", "LSTM", "MLP", "TCN", "adopt", "build", "options_of"]
