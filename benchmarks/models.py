@@ -104,7 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> list[Row]:
     kinds = [kind for kind in KINDS if args.only is None or args.only.lower() in kind.name.lower()]
     if args.memory is not None:
-        rows = [row for kind in kinds for row in memory_curve(kind, args.memory or (100, 200, 400, 800, 1600), args.windows)]
+        rows = [
+            row for kind in kinds for row in memory_curve(kind, args.memory or (100, 200, 400, 800, 1600), args.windows)
+        ]
         if args.plot:
             draw(rows, args.plot)
         return rows

@@ -257,7 +257,11 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             return {**settings, "model": type(self.model).__qualname__}
         options = {**options_of(self.model), **(self.model_options or {})}
         chosen = {"hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
-        return {**settings, **chosen, "model_options": {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()}}
+        return {
+            **settings,
+            **chosen,
+            "model_options": {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()},
+        }
 
 
 def _fitted_scaler(table: SeriesTable) -> StandardScaler:
@@ -308,7 +312,9 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))} or a torch module")
     for name in ("hidden", "activation", "skip", "model_options"):
         if own and getattr(est, name) is not None:
-            raise InputError(f"{name}={getattr(est, name)!r} is for the models by name; leave it None with a module of your own")
+            raise InputError(
+                f"{name}={getattr(est, name)!r} is for the models by name; leave it None with a module of your own"
+            )
     if est.activation is not None and (not isinstance(est.activation, str) or est.activation not in ACTIVATIONS):
         raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
     if est.model_options is not None and not isinstance(est.model_options, Mapping):

@@ -56,7 +56,13 @@ def build(
             f"model_options has {', '.join(map(repr, unknown))}, which model={name!r} does not know;"
             f" it takes {', '.join(map(repr, known)) or 'none'}"
         )
-    arguments: dict[str, Any] = {"n_series": n_series, "n_lags": n_lags, "skip": skip, "generator": generator, **options}
+    arguments: dict[str, Any] = {
+        "n_series": n_series,
+        "n_lags": n_lags,
+        "skip": skip,
+        "generator": generator,
+        **options,
+    }
     arguments |= _widths(name, hidden)
     if activation is not None:
         if "activation" not in inspect.signature(FORECASTERS[name]).parameters:
@@ -72,7 +78,9 @@ def _widths(name: str, hidden: Sequence[int]) -> dict[str, Any]:
     if name in ("mlp", "kan"):
         return {"hidden": tuple(hidden)}
     if len(set(hidden)) > 1 or (name == "tcn" and len(hidden) > 1):
-        several = "one width for all its layers" if name == "lstm" else "one width; n_levels in model_options makes it deeper"
+        several = (
+            "one width for all its layers" if name == "lstm" else "one width; n_levels in model_options makes it deeper"
+        )
         raise InputError(f"hidden={list(hidden)}: model={name!r} takes {several}")
     return {"hidden": hidden[0], "n_layers": len(hidden)} if name == "lstm" else {"hidden": hidden[0]}
 
@@ -94,7 +102,9 @@ def adopt(module: nn.Module, windows: Tensor) -> nn.Module:
         with torch.no_grad():
             forecast = network(windows)
     except (ValueError, RuntimeError, IndexError, TypeError) as error:
-        raise InputError(f"model={name} cannot forecast windows (N, L, P) = {shape}, oldest step first: {error}") from error
+        raise InputError(
+            f"model={name} cannot forecast windows (N, L, P) = {shape}, oldest step first: {error}"
+        ) from error
     if not isinstance(forecast, Tensor):
         raise InputError(f"model={name} returns a {type(forecast).__name__}; wrap it to return its forecast (N, P)")
     if forecast.shape not in ((n_windows, n_series), (n_windows, 1, n_series)):

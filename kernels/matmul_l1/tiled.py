@@ -202,17 +202,19 @@ def _batched(
 ) -> tuple[Tensor, Gradients]:
     """Both sides own for each batch element, several small products to a tile: a (B, M, K), b (B, K, Q)."""
     n_batch, n_rows, n_columns = a.shape[0], a.shape[1], b.shape[2]
-    step = max(1, _tile_elements(a) // (n_rows * n_columns))
+    step = min(n_batch, max(1, _tile_elements(a) // (4 if a.device.type == "cpu" else 1) // (n_rows * n_columns)))
+    buffer, scratch = (a.new_empty(step, n_rows, n_columns) for _ in range(2))
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
     grads = Gradients(
         a=torch.empty_like(a, memory_format=torch.contiguous_format) if needs.a else None,
         b=torch.empty_like(b, memory_format=torch.contiguous_format) if needs.b else None,
     )
     for span in windows.spans(n_batch, step):
-        p = torch.bmm(a[span], b[span])
+        count = span.stop - span.start
+        p = torch.bmm(a[span], b[span], out=buffer[:count])
         if forbidden is not None:
             p.masked_fill_(forbidden, 0)
-        values[span] = p.abs().sum(dim=(1, 2)).to(torch.float64)
+        values[span] = torch.abs(p, out=scratch[:count]).sum(dim=(1, 2)).to(torch.float64)
         p.sign_()
         if weights is not None:
             p.mul_(weights[span, None, None])
