@@ -134,7 +134,7 @@ def measure(kind: Kind, n_series: int, n_windows: int, repeats: int) -> list[Row
     for name, penalty in RIVALS.items():
         label = f"{kind.name}: {name}"
         try:
-            first = guard.timed(lambda p=penalty: guard.check(label, step(p, plain, x), truth, 2e-3), 1, warmup=0)
+            first = guard.timed(lambda p=penalty, n=label: guard.check(n, step(p, plain, x), truth, 2e-3), 1, warmup=0)
             count = repeats if first.median < SLOW_SECONDS else 2
             rival = guard.timed(lambda p=penalty: step(p, plain, x), count, warmup=0)
             memory = guard.peak_memory(lambda p=penalty: step(p, plain, x))
