@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -32,6 +33,16 @@ def check_windows(x: Tensor) -> None:
         raise ValueError(f"x must be a floating-point tensor of windows, got {x.dtype}")
     if x.dim() < 2 or len(x) == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+
+
+def check_targets(targets: Tensor | Sequence[int] | None, device: torch.device) -> Tensor | None:
+    """Output indices as a tensor on the device, None for all; `ValueError` unless they are a non-empty list of integers."""
+    if targets is None:
+        return None
+    rows = torch.as_tensor(targets, device=device)
+    if rows.dim() != 1 or len(rows) == 0 or rows.is_floating_point() or rows.dtype == torch.bool:
+        raise ValueError("targets must be a non-empty list of output indices")
+    return rows.long()
 
 
 def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors:
