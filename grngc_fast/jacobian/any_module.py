@@ -44,8 +44,7 @@ def jacobian_pieces(
     known, key = recall(model), state_of(model, x, *named)
     if key in known:
         route: Route = known[key]
-        _check_range(targets, route.n_outputs)
-        return ModulePieces(model, x, targets, route)
+        return ModulePieces(model, x, _in_range(targets, route.n_outputs), route)
     return _first_use(model, x, targets, named)
 
 
@@ -100,7 +99,7 @@ def _first_use(
     forward = run(model, x, plain_linears(model))
     after = RandomState(x.device)
     check_forecast(forward)
-    _check_range(targets, forward.forecast.shape[1])
+    targets = _in_range(targets, forward.forecast.shape[1])
     route = discover(forward, *named)
     forward = forward.watching(route.order)
     n_targets = route.n_outputs if targets is None else len(targets)
@@ -150,11 +149,15 @@ def _exact(
     return False
 
 
-def _check_range(targets: Tensor | None, n_outputs: int) -> None:
-    if targets is not None and not -n_outputs <= int(targets.min()) <= int(targets.max()) < n_outputs:
+def _in_range(targets: Tensor | None, n_outputs: int) -> Tensor | None:
+    """The outputs counted from the first."""
+    if targets is None:
+        return None
+    if not -n_outputs <= int(targets.min()) <= int(targets.max()) < n_outputs:
         raise ValueError(
             f"targets reach from {int(targets.min())} to {int(targets.max())}, but the model has {n_outputs} outputs"
         )
+    return targets.remainder(n_outputs)
 
 
 def _refuse_batch_norm(model: nn.Module) -> None:

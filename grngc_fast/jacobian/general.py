@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -33,26 +34,27 @@ class VectorJacobian:
     def of(self, cotangents: Tensor) -> Tensor:
         """(count, *output shape) -> (count, *input shape)"""
         if self.vectorised:
+            # Fused recurrent layers, checkpointing and some custom functions have no batching rule. Where torch would loop
+            # over their calls itself, it records a graph that is quadratic in the number of cotangents.
             try:
-                return self._product(cotangents, batched=True)
-            except (RuntimeError, NotImplementedError):
-                # Fused recurrent layers, checkpointing and some custom functions have no batching rule.
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("error", "There is a performance drop", UserWarning)
+                    products: Tensor = torch.func.vmap(self._product)(cotangents)
+                return products
+            except (RuntimeError, NotImplementedError, UserWarning):
                 self.vectorised = False
-        return torch.stack([self._product(c, batched=False) for c in cotangents])
+        return torch.stack([self._product(c) for c in cotangents])
 
-    def _product(self, cotangents: Tensor, batched: bool) -> Tensor:
+    def _product(self, cotangent: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(
             self.output,
             [self._below],
-            cotangents,
+            cotangent,
             retain_graph=True,
             create_graph=self.differentiable,
-            is_grads_batched=batched,
             allow_unused=True,
         )
-        if gradient is None:
-            return cotangents.new_zeros(*cotangents.shape[: int(batched)], *self.shape)
-        return gradient
+        return cotangent.new_zeros(self.shape) if gradient is None else gradient
 
 
 def one_hot(like: Tensor, columns: Tensor) -> Tensor:
