@@ -113,4 +113,4 @@ def _by_lag(columns: Tensor, pieces: Pieces, x: Tensor) -> Tensor:
     if x.dim() == 2:
         return columns.unsqueeze(-1)
     # In the order of x: (P, L, P), oldest step first.
-    return columns.unflatten(1, x.shape[1:]).flatten(2).flip(1).movedim(1, -1)
+    return torch.unflatten(columns, 1, x.shape[1:]).flatten(2).flip(1).movedim(1, -1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import doctest
 import pickle
 import warnings
 
@@ -14,7 +15,7 @@ from torch.nn.utils import parametrizations
 
 from grngc_fast import causal_scores, gradient_frobenius, gradient_l1
 from grngc_fast.errors import FactorisationWarning
-from grngc_fast.jacobian import check_factors, explain, general
+from grngc_fast.jacobian import any_module, check_factors, exactness, explain, general, protocol
 from grngc_fast.models import MLP
 
 from . import reference, torch_models
@@ -204,7 +205,7 @@ def test_inputs_of_any_shape(shape, extra):
     x = torch.randn(4, *shape, dtype=torch.float64)
     expected = truth(reference.gradient_l1, model, x)
     whole = nn.Sequential(*model, nn.Unflatten(1, (1, 6))) if extra else model
-    assert_same({k: v for k, v in reference.value_and_gradients(gradient_l1(whole, x), model).items()}, expected, 1e-9)
+    assert_same(reference.value_and_gradients(gradient_l1(whole, x), model), expected, 1e-9)
     assert explain(whole, x).startswith("diagonal middle")
 
 
@@ -441,7 +442,9 @@ class Deceiving(nn.Linear):
 def test_factors_refuted_are_told_once_and_the_general_path_is_taken():
     model, x = torch_models.sequential(31).double().eval(), batch(31)
     model[1].__class__ = Deceiving
-    with pytest.warns(FactorisationWarning, match=r"through '1' and '4' are not the Jacobian .* relative error 5.0e-01"):
+    with pytest.warns(
+        FactorisationWarning, match=r"through '1' and '4' are not the Jacobian .* relative error 5.0e-01"
+    ):
         first = gradient_l1(model, x)
     assert explain(model, x).startswith("general path")
     second = gradient_l1(model, x)
@@ -505,3 +508,9 @@ def test_wrong_factors_are_told():
         check_factors(Wrong(7, 3), batch(7, lags=3, dtype=torch.float32))
     with pytest.raises(ValueError, match="no torch module with a method jacobian_factors"):
         check_factors(nn.Linear(7, 7), batch(7, lags=3, dtype=torch.float32))
+
+
+@pytest.mark.parametrize("module", [protocol, exactness, any_module])
+def test_examples_run(module):
+    found = doctest.testmod(module, extraglobs={"torch": torch, "nn": nn})
+    assert found.attempted > 0 and found.failed == 0

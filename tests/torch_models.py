@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
@@ -15,7 +17,7 @@ def sequential(p: int, lags: int = 2, width: int = 8, dropout: float = 0.3) -> n
 
 def deep(p: int, lags: int = 2) -> nn.Module:
     widths = (p * lags, 9, 6, 11)
-    layers = [layer for i, o in zip(widths, widths[1:], strict=False) for layer in (nn.Linear(i, o), nn.SiLU())]
+    layers = [layer for i, o in itertools.pairwise(widths) for layer in (nn.Linear(i, o), nn.SiLU())]
     return nn.Sequential(nn.Flatten(), *layers, nn.Linear(widths[-1], p))
 
 

@@ -23,14 +23,13 @@ def total(pieces: Pieces, measure: Callable[[Jacobians], Tensor]) -> Tensor:
 
     In one piece the graph is kept as it is; of several only the gradients are.
     """
-    given = _substitutes(pieces.model)
     if len(pieces) == 1:
         piece = pieces.piece(0)
         value = measure(piece.jacobians)
         if piece.windows is None or not value.requires_grad or any(p.requires_grad for p in pieces.model.parameters()):
             return value
-        return value if variables(value, given, piece.windows) else value.detach()
-    result = Accumulator(given)
+        return value if variables(value, _substitutes(pieces.model), piece.windows) else value.detach()
+    result = Accumulator(_substitutes(pieces.model))
     for k in range(len(pieces)):
         piece = pieces.piece(k)
         share = piece.jacobians.n_windows / pieces.n_windows

@@ -173,8 +173,8 @@ def _name(model: nn.Module, layer: nn.Module | str | None, role: str) -> str | N
     """The dotted name of a layer given as it is or by name."""
     if layer is None:
         return None
-    modules = dict(model.named_modules())
-    names = [name for name, module in modules.items() if name == layer or module is layer]
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    names: list[str] = [name for name, module in modules.items() if name == layer or module is layer]
     if not names:
         known = ", ".join(map(repr, plain_linears(model))) or "none"
         what = repr(layer) if isinstance(layer, str) else f"this {type(layer).__name__}"

@@ -125,9 +125,9 @@ def _columns(call: Call, forward: ForwardPass) -> Tensor | None:
     if not extent(read, {place(x)}).only(MOVES) or n_read > 2 / torch.finfo(read.dtype).eps:
         return None
     labels = torch.arange(1, n_read + 1, device=x.device, dtype=read.dtype).expand(n_windows, -1)
-    (marks,) = torch.autograd.grad(read, x, labels.reshape(read.shape), retain_graph=True, allow_unused=True)
-    if marks is None:
-        return None
+    (marks,) = torch.autograd.grad(
+        read, x, labels.reshape(read.shape), retain_graph=True, allow_unused=True, materialize_grads=True
+    )
     marks = marks.flatten(1)
     positions = marks[0].nonzero().squeeze(1)
     used = marks[0][positions].long() - 1

@@ -69,9 +69,7 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
     x = x.detach().requires_grad_()
     watch = _Watch()
     buffers = [(buffer, buffer._version) for buffer in model.buffers()]
-    with torch.enable_grad(), contextlib.ExitStack() as stack:
-        stack.enter_context(_twice_differentiable(model, x))
-        stack.enter_context(watch.on(watched))
+    with torch.enable_grad(), _twice_differentiable(model, x), watch.on(watched):
         result = model(x)
         forecast = _checked(result, len(x))
     after = list(model.buffers())

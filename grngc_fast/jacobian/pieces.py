@@ -84,7 +84,7 @@ class FactorPieces:
             with torch.no_grad(), torch.random.fork_rng([x.device] if x.is_cuda else []):
                 # Factors without this property are taken to be of a size that does not matter.
                 known[key] = getattr(factors_at(self.model, x[:1], self._targets), "window_elements", 0)
-        return min(len(x), max(1, general.CHUNK_ELEMENTS // max(1, known[key])))
+        return min(len(x), max(1, general.CHUNK_ELEMENTS // known[key])) if known[key] else len(x)
 
 
 class ModulePieces:
@@ -159,4 +159,4 @@ def _state(model: Any, x: Tensor) -> tuple[Hashable, ...]:
 
 
 def state_of(model: nn.Module, x: Tensor, encoder: str | None, readout: str | None) -> Hashable:
-    return "route", encoder, readout, general.CHUNK_ELEMENTS, *_state(model, x)
+    return "route", encoder, readout, *_state(model, x)

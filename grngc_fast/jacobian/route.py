@@ -84,11 +84,17 @@ class Route:
         """The same route where only its own layers are watched."""
         names = {layer.name for layer in self._layers}
         position = {i: k for k, i in enumerate(i for i, name in enumerate(self.order) if name in names)}
-        moved = {
-            key: replace(layer, order=position[layer.order]) if isinstance(layer, Layer) else layer
-            for key, layer in (("readout", self.readout), ("encoder", self.encoder), ("skip", self.skip))
-        }
-        return replace(self, order=tuple(name for name in self.order if name in names), **moved)
+
+        def moved(layer: Layer | None) -> Layer | None:
+            return None if layer is None else replace(layer, order=position[layer.order])
+
+        return replace(
+            self,
+            readout=moved(self.readout),
+            encoder=moved(self.encoder),
+            skip=moved(self.skip) if isinstance(self.skip, Layer) else self.skip,
+            order=tuple(name for name in self.order if name in names),
+        )
 
     @property
     def _layers(self) -> list[Layer]:
