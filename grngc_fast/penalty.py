@@ -58,6 +58,7 @@ def gradient_l1(
 
     Example
     -------
+    >>> import torch
     >>> from grngc_fast.models import MLP
     >>> model, x = MLP(n_series=5, hidden=(16,)), torch.randn(32, 1, 5)
     >>> loss = (model(x) - torch.randn(32, 5)).square().mean() + 0.01 * gradient_l1(model, x)

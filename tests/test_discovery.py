@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import doctest
 import pickle
 import warnings
 
@@ -15,7 +14,7 @@ from torch.nn.utils import parametrizations
 
 from grngc_fast import causal_scores, gradient_frobenius, gradient_l1
 from grngc_fast.errors import FactorisationWarning
-from grngc_fast.jacobian import any_module, check_factors, exactness, explain, general, protocol
+from grngc_fast.jacobian import check_factors, explain, general
 from grngc_fast.models import MLP
 
 from . import reference, torch_models
@@ -272,16 +271,21 @@ def test_branches_and_gains_that_do_nothing_yet_are_seen(where):
     assert_exact(model, x)
 
 
-def test_a_module_that_takes_another_path_later():
-    class Switching(torch_models.LinearSkip):
-        around = False
-
+@pytest.mark.parametrize("where", ["added", "around", "middle", "input"])
+def test_a_module_that_takes_another_path_later(where):
+    class Switching(Branching):
         def forward(self, x: Tensor) -> Tensor:
-            return super().forward(x) + (x[:, -1].sin() if self.around else 0)
+            self.where = self.later if self.switched else "nowhere"
+            return super().forward(x)
 
-    model, x = Switching(7).double(), batch(7)
+    model, x = Switching(7, "nowhere").double(), batch(7)
+    model.later, model.switched = where, False
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
     assert_exact(model, x)
-    model.around = True
+    assert explain(model, x).startswith("diagonal middle")
+    model.switched = True
     assert_exact(model, x)
 
 
@@ -508,9 +512,3 @@ def test_wrong_factors_are_told():
         check_factors(Wrong(7, 3), batch(7, lags=3, dtype=torch.float32))
     with pytest.raises(ValueError, match="no torch module with a method jacobian_factors"):
         check_factors(nn.Linear(7, 7), batch(7, lags=3, dtype=torch.float32))
-
-
-@pytest.mark.parametrize("module", [protocol, exactness, any_module])
-def test_examples_run(module):
-    found = doctest.testmod(module, extraglobs={"torch": torch, "nn": nn})
-    assert found.attempted > 0 and found.failed == 0
