@@ -14,9 +14,11 @@ from .discover import discover
 from .exactness import RandomState, check_forecast, factors_error, tolerance
 from .factors import Factors
 from .forward_pass import ForwardPass, is_plain_linear, plain_linears, run
+from .middle import take
 from .pieces import FactorPieces, ModulePieces, Pieces, recall, state_of
 from .protocol import check_windows, has_factors
-from .route import Recipe, Route, choose, take
+from .recipe import Recipe, choose
+from .route import Route
 
 
 def jacobian_pieces(

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from . import general
 from .forward_pass import ForwardPass, is_plain_linear, run
+from .middle import take
 from .protocol import HasFactors, factors_at
-from .route import Recipe, Route, choose, take
+from .recipe import Recipe, choose
+from .route import Route
 
 
 class Jacobians(Protocol):
