@@ -3,7 +3,7 @@
 z-scored series, x_t forecasts x_(t+1), all steps one batch, Adam 0.01, loss = MSE + 0.008 * sum of the mean absolute gradient,
 hidden 128 (the authors' script for DREAM4). Both runs see the same numbers, so the curves part only by rounding, which signs
 that turn and Adam's division amplify; in float64 they stay together. `difference` is the largest of the loss over its size,
-and `one rounding` the same between two of our own runs whose first weights differ by a rounding each: what the objective makes of it.
+and `one rounding` the same between two of our own runs whose first weights differ by a rounding each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the library raises: one error for input that cannot be used, one warning for a fit that diverged."""
+"""What the library raises: an error for input that cannot be used, warnings for a fit that diverged and for factors refuted."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class InputError(ValueError):
 
 class FitDivergedWarning(RuntimeWarning):
     """Training met a non-finite loss and stopped; the last good state was kept."""
+
+
+class FactorisationWarning(UserWarning):
+    """Layers found in a module do not give its Jacobian; the slower general path was taken instead."""

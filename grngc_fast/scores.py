@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .jacobian import check_windows, factors_at, has_factors, jacobian_chunks, lag_major
+from .jacobian import FactorPieces, Pieces, check_targets, check_windows, jacobian_pieces, lag_major, means
 
 
 class CausalScores(NamedTuple):
@@ -33,6 +33,9 @@ def causal_scores(
     *,
     per_lag: bool = False,
     signed: bool = False,
+    targets: Tensor | Sequence[int] | None = None,
+    encoder: nn.Module | str | None = None,
+    readout: nn.Module | str | None = None,
     batch_size: int = 256,
     backend: str = "auto",
     precision: str | None = "highest",
@@ -45,15 +48,25 @@ def causal_scores(
     x : (N, L, P), oldest step first. A module without factors may take (N, Q) too, which counts as one lag.
     per_lag : keep the lags: (P, P, L), lag index 0 the most recent step. Otherwise the largest over lags.
     signed : the mean signed gradient instead (with `per_lag=False`, at the lag of the largest absolute one).
-    batch_size : windows at a time.
+    targets : effects wanted, in this order; default all.
+    encoder, readout : see `grngc_fast.gradient_l1`.
+    batch_size : windows at a time, fewer where memory asks for it.
     backend, precision : of the op, see `grngc_fast.kernels.matmul_l1`; scores are float32-accurate unless asked otherwise.
 
     Returns
     -------
-    (P, P), or (P, P, L) with `per_lag`. Detached.
+    (P, P), or (P, P, L) with `per_lag`; a row for each of `targets`. Detached.
     """
     check_windows(x)
-    scores = mean_gradients(model, x.split(batch_size), backend=backend, precision=precision)
+    scores = mean_gradients(
+        model,
+        x.split(batch_size),
+        targets=check_targets(targets, x.device),
+        encoder=encoder,
+        readout=readout,
+        backend=backend,
+        precision=precision,
+    )
     if per_lag:
         return scores.signed if signed else scores.absolute
     if signed:
@@ -67,14 +80,23 @@ def strongest_lag(scores: CausalScores) -> Tensor:
 
 
 def mean_gradients(
-    model: nn.Module, batches: Iterable[Tensor], *, backend: str = "auto", precision: str | None = "highest"
+    model: nn.Module,
+    batches: Iterable[Tensor],
+    *,
+    targets: Tensor | None = None,
+    encoder: nn.Module | str | None = None,
+    readout: nn.Module | str | None = None,
+    backend: str = "auto",
+    precision: str | None = "highest",
 ) -> CausalScores:
     """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, P), one batch at a time."""
     absolute: Tensor | None = None
     signed: Tensor | None = None
     count = 0
     for x in batches:
-        part_absolute, part_signed = _batch_means(model, x, backend, precision)
+        with torch.no_grad():
+            pieces = jacobian_pieces(model, x, targets, encoder=encoder, readout=readout)
+            part_absolute, part_signed = (_by_lag(t, pieces, x) for t in means(pieces, backend, precision))
         count += len(x)
         weight = len(x) / count
         absolute = part_absolute if absolute is None else absolute.lerp_(part_absolute, weight)
@@ -84,14 +106,11 @@ def mean_gradients(
     return CausalScores(absolute, signed)
 
 
-def _batch_means(model: nn.Module, x: Tensor, backend: str, precision: str | None) -> tuple[Tensor, Tensor]:
-    with torch.no_grad():
-        if has_factors(model):
-            absolute, signed = factors_at(model, x).abs_mean(backend, precision)
-            return lag_major(absolute, model.n_lags), lag_major(signed, model.n_lags)
-        rows = [(chunk.abs().mean(1), chunk.mean(1)) for _, chunk in jacobian_chunks(model, x)]
-    absolute, signed = (torch.cat(parts) for parts in zip(*rows, strict=True))
+def _by_lag(columns: Tensor, pieces: Pieces, x: Tensor) -> Tensor:
+    """(P, Q) -> (effect, cause, lag), most recent first."""
+    if isinstance(pieces, FactorPieces):
+        return lag_major(columns, pieces.model.n_lags)
     if x.dim() == 2:
-        return absolute.unsqueeze(-1), signed.unsqueeze(-1)
-    # (P, L, P), oldest step first -> (effect, cause, lag), most recent first
-    return absolute.flatten(2).flip(1).movedim(1, -1), signed.flatten(2).flip(1).movedim(1, -1)
+        return columns.unsqueeze(-1)
+    # In the order of x: (P, L, P), oldest step first.
+    return torch.unflatten(columns, 1, x.shape[1:]).flatten(2).flip(1).movedim(1, -1)

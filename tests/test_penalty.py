@@ -163,9 +163,10 @@ def test_modules_without_a_batching_rule_equal_the_loop_in_float32(build, mode):
 
 def test_the_penalty_under_autocast_keeps_its_precision():
     model, x = MLP(9, hidden=(7, 6), skip=True), torch.randn(5, 1, 9)
-    truth = gradient_l1(model, x)
+    truth, squares = gradient_l1(model, x), gradient_frobenius(model, x)
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(gradient_l1(model, x), truth)
+        torch.testing.assert_close(gradient_frobenius(model, x), squares)
         inside = causal_scores(model, x)
     torch.testing.assert_close(inside, causal_scores(model, x))
 

@@ -1,26 +1,37 @@
-"""Input-output Jacobians as factors of one product, and the general path for modules that have none."""
+"""Input-output Jacobians as factors of one product, and the ways to them for modules that offer none."""
 
+from .accumulate import means, total
 from .activations import ACTIVATIONS, Activation
+from .any_module import explain, jacobian_pieces
 from .columns import ColumnFactors
+from .exactness import check_factors
 from .factors import Chain, Factors, Sandwich, lag_major
-from .general import jacobian_chunks
-from .layers import Layer, Normalised, layered_factors
-from .protocol import HasFactors, check_windows, factors_at, has_factors
+from .layers import HiddenLayer, Normalised, layered_factors
+from .pieces import FactorPieces, Jacobians, Pieces
+from .protocol import HasFactors, check_targets, check_windows, factors_at, has_factors
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
     "Chain",
     "ColumnFactors",
+    "FactorPieces",
     "Factors",
     "HasFactors",
-    "Layer",
+    "HiddenLayer",
+    "Jacobians",
     "Normalised",
+    "Pieces",
     "Sandwich",
+    "check_factors",
+    "check_targets",
     "check_windows",
+    "explain",
     "factors_at",
     "has_factors",
-    "jacobian_chunks",
+    "jacobian_pieces",
     "lag_major",
     "layered_factors",
+    "means",
+    "total",
 ]

@@ -76,6 +76,18 @@ class Factors:
         )
         return absolute, signed
 
+    def product(self, cotangent: Tensor) -> Tensor:
+        """c_n^T J_n for cotangents (N, P): (N, Q)."""
+        result = (cotangent[:, None] @ self.left).squeeze(1)
+        result = result if self.scale is None else result * self.scale
+        result = (result[:, None] @ self.right).squeeze(1)
+        return result if self.bias is None else result + cotangent @ self.bias
+
+    @property
+    def window_elements(self) -> int:
+        """Numbers that one window adds to the sides: what a batch is cut by to stay within memory."""
+        return sum(side[0].numel() for side in (self.left, self.right) if side.dim() > 2)
+
     @property
     def _windowed(self) -> bool:
         return self.scale is not None or self.left.dim() > 2 or self.right.dim() > 2

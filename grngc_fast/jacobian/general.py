@@ -1,95 +1,93 @@
-"""Any differentiable module: vectorised vector-Jacobian products over a chunk of outputs at a time."""
+"""Vector-Jacobian products, many at a time, and Jacobian rows that are stored: the way that any module can go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
+from .autograd_graph import Place
+
+# Numbers that a chunk of the work may make in one place, 64 MiB in float32; its peak is a few times that.
 CHUNK_ELEMENTS = 2**24
 
 
-def jacobian_chunks(
-    model: nn.Module, x: Tensor, targets: Tensor | None = None, chunk_size: int | None = None
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield (targets of the chunk, their Jacobian rows (chunk, N, *input shape)), one forward pass for all chunks.
+class VectorJacobian:
+    """Products c^T d output / d input for many cotangents c: vectorised, or one by one where an operator cannot be.
 
     Parameters
     ----------
-    model : maps (N, ...) to (N, P) or (N, 1, P), each window by itself.
-    x : (N, ...)
-    targets : indices of the outputs wanted; default all.
-    chunk_size : outputs to a chunk; default as many as keep the chunk under 2^24 numbers.
-
-    Raises
-    ------
-    ValueError : batch normalisation in train mode (its windows depend on each other), an output that is not (N, P),
-        targets that the model does not have, an output without a gradient.
+    output : (N, ...)
+    below : where the input stood in the graph; `shape` is its shape.
+    differentiable : keep the products differentiable.
+    vectorised : try that first.
     """
-    for name, module in model.named_modules():
-        if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
-            raise ValueError(
-                f"{name or 'the model'} is batch normalisation in train mode: it mixes the windows of a batch, so a window"
-                " has no gradient of its own; call model.eval() or use LayerNorm"
-            )
-    differentiable = torch.is_grad_enabled()
-    x = x.detach().requires_grad_()
-    with torch.enable_grad():
-        result = model(x)
-    if not isinstance(result, Tensor):
-        raise ValueError(
-            f"the model returned a {type(result).__name__}; expected one tensor (N, P): wrap it to return its forecast"
-        )
-    shape, n_windows = tuple(result.shape), len(x)
-    if result.dim() < 2 or len(result) != n_windows or shape[1:-1].count(1) != len(shape) - 2:
-        raise ValueError(f"the model returned shape {shape} for {n_windows} windows; expected (N, P) or (N, 1, P)")
-    if not result.requires_grad:
-        raise ValueError(
-            "the model's output does not depend on its input: constant, detached or computed without gradients"
-        )
-    with torch.enable_grad():
-        forecast = result.reshape(n_windows, -1)
-    n_outputs = forecast.shape[1]
-    wanted = torch.arange(n_outputs, device=x.device) if targets is None else targets
-    if len(wanted) and not -n_outputs <= int(wanted.min()) <= int(wanted.max()) < n_outputs:
-        raise ValueError(
-            f"targets reach from {int(wanted.min())} to {int(wanted.max())}, but the model has {n_outputs} outputs"
-        )
-    rows = _Rows(forecast, x, differentiable)
-    for part in wanted.split(chunk_size or max(1, CHUNK_ELEMENTS // max(1, x.numel()))):
-        yield part, rows.of(part)
 
+    def __init__(
+        self, output: Tensor, below: Place, shape: tuple[int, ...], differentiable: bool, vectorised: bool = True
+    ) -> None:
+        self.output, self.shape, self.differentiable, self.vectorised = output, shape, differentiable, vectorised
+        self._below = torch.autograd.graph.GradientEdge(*below)
 
-class _Rows:
-    """Jacobian rows of one forward pass: vectorised, or one by one where an operator of the model cannot be."""
-
-    def __init__(self, forecast: Tensor, x: Tensor, differentiable: bool) -> None:
-        self.forecast, self.x, self.differentiable = forecast, x, differentiable
-        self.vectorised = True
-
-    def of(self, part: Tensor) -> Tensor:
-        """(len(part), N, *input shape)"""
-        one_hot = self.forecast.new_zeros(len(part), *self.forecast.shape)
-        one_hot[torch.arange(len(part), device=part.device), :, part] = 1
+    def of(self, cotangents: Tensor) -> Tensor:
+        """(count, *output shape) -> (count, *input shape)"""
         if self.vectorised:
+            # Fused recurrent layers, checkpointing and some custom functions have no batching rule. Where torch would loop
+            # over their calls itself, it records a graph that is quadratic in the number of cotangents.
             try:
-                return self._gradient(one_hot, batched=True)
-            except (RuntimeError, NotImplementedError):
-                # Fused recurrent layers, checkpointing and some custom functions have no batching rule.
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("error", "There is a performance drop", UserWarning)
+                    products: Tensor = torch.func.vmap(self._product)(cotangents)
+                return products
+            except (RuntimeError, NotImplementedError, UserWarning):
                 self.vectorised = False
-        return torch.stack([self._gradient(v, batched=False) for v in one_hot])
+        return torch.stack([self._product(c) for c in cotangents])
 
-    def _gradient(self, weights: Tensor, batched: bool) -> Tensor:
+    def _product(self, cotangent: Tensor) -> Tensor:
         (gradient,) = torch.autograd.grad(
-            self.forecast,
-            self.x,
-            weights,
+            self.output,
+            [self._below],
+            cotangent,
             retain_graph=True,
             create_graph=self.differentiable,
-            is_grads_batched=batched,
-            materialize_grads=True,
             allow_unused=True,
         )
-        return gradient
+        return cotangent.new_zeros(self.shape) if gradient is None else gradient
+
+
+def one_hot(like: Tensor, columns: Tensor) -> Tensor:
+    """Cotangents (len(columns), N, width) that pick a column of every window of `like` (N, width)."""
+    result = like.new_zeros(len(columns), *like.shape)
+    result[torch.arange(len(columns), device=like.device), :, columns] = 1
+    return result
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Jacobian rows (P, N, Q) as they are, where no factors are known; offers what `Factors` does."""
+
+    rows: Tensor
+
+    @property
+    def n_windows(self) -> int:
+        return self.rows.shape[1]
+
+    def jacobian(self) -> Tensor:
+        return self.rows.movedim(0, 1)
+
+    def l1(self, backend: str = "auto", precision: str | None = None) -> Tensor:
+        return self.rows.abs().sum(dtype=_wide(self.rows)) / self.n_windows
+
+    def frobenius(self) -> Tensor:
+        return self.rows.square().sum(dtype=_wide(self.rows)) / self.n_windows
+
+    def abs_mean(self, backend: str = "auto", precision: str | None = None) -> tuple[Tensor, Tensor]:
+        wide = _wide(self.rows)
+        return self.rows.abs().mean(1, dtype=wide), self.rows.mean(1, dtype=wide)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """Half precisions are summed in float32."""
+    return torch.promote_types(x.dtype, torch.float32)

@@ -19,7 +19,7 @@ from .factors import Factors
 
 @dataclass(frozen=True)
 class Normalised:
-    """Layer normalisation at N windows: y (N, H) of mean 0 and variance 1, 1 / sigma (N, 1), gain (H,)."""
+    """HiddenLayer normalisation at N windows: y (N, H) of mean 0 and variance 1, 1 / sigma (N, 1), gain (H,)."""
 
     y: Tensor
     inverse_sigma: Tensor
@@ -39,7 +39,7 @@ class Normalised:
 
 
 @dataclass(frozen=True)
-class Layer:
+class HiddenLayer:
     """One hidden layer at N windows: weight (H', H), slope s'(u) (N, H')."""
 
     weight: Tensor
@@ -58,7 +58,7 @@ class Layer:
         return rows + through if self.residual else through
 
 
-def layered_factors(readout: Tensor, layers: Sequence[Layer], bias: Tensor | None = None) -> Factors:
+def layered_factors(readout: Tensor, layers: Sequence[HiddenLayer], bias: Tensor | None = None) -> Factors:
     """Factors of readout T_d ... T_1 + bias, the layers from the input side; the first one's weight is shared by all windows.
 
     The rows of the readout (P, H), or those of the identity where they are fewer and there are layers enough to save by

@@ -1,7 +1,33 @@
-"""What a forecaster offers so that its Jacobian is never stored: one method."""
+"""What a forecaster offers so that its Jacobian is never stored: one method.
+
+A class needs no base and no registration; `gradient_l1`, `causal_scores` and `GRNGC` use the method where it is there.
+
+>>> from torch.nn.functional import linear
+>>> from grngc_fast import gradient_l1
+>>> from grngc_fast.jacobian import Factors, check_factors
+>>> class Waves(nn.Module):
+...     # y = W_out sin(W_in x), x of all lags
+...     def __init__(self, n_series, n_lags, width):
+...         super().__init__()
+...         self.n_lags = n_lags
+...         self.inner = nn.Parameter(torch.randn(width, n_lags * n_series))
+...         self.outer = nn.Parameter(torch.randn(n_series, width))
+...     def forward(self, x):  # (N, L, P), oldest step first
+...         return linear(torch.sin(self._units(x)), self.outer)
+...     def jacobian_factors(self, x, targets=None):  # columns lag-major, most recent step first
+...         outer = self.outer if targets is None else self.outer[targets]
+...         return Factors(outer, self.inner, len(x), scale=torch.cos(self._units(x)))
+...     def _units(self, x):
+...         return linear(x.flip(1).flatten(1), self.inner)
+>>> model, x = Waves(n_series=5, n_lags=2, width=16), torch.randn(8, 2, 5)
+>>> check_factors(model, x) < 1e-4
+True
+>>> gradient_l1(model, x).backward()
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -33,6 +59,16 @@ def check_windows(x: Tensor) -> None:
         raise ValueError(f"x must be a floating-point tensor of windows, got {x.dtype}")
     if x.dim() < 2 or len(x) == 0:
         raise ValueError(f"x has shape {tuple(x.shape)}; expected at least one window, batch first")
+
+
+def check_targets(targets: Tensor | Sequence[int] | None, device: torch.device) -> Tensor | None:
+    """Output indices as a tensor on the device, None for all; `ValueError` unless they are a non-empty list of integers."""
+    if targets is None:
+        return None
+    rows = torch.as_tensor(targets, device=device)
+    if rows.dim() != 1 or len(rows) == 0 or rows.is_floating_point() or rows.dtype == torch.bool:
+        raise ValueError("targets must be a non-empty list of output indices")
+    return rows.long()
 
 
 def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..jacobian import ACTIVATIONS, Factors, Layer, Normalised, Sandwich, layered_factors
+from ..jacobian import ACTIVATIONS, Factors, HiddenLayer, Normalised, Sandwich, layered_factors
 
 _EPS = 1e-5
 
@@ -107,7 +107,7 @@ class MLP(nn.Module):
             return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
         return layered_factors(readout, layers, skip)
 
-    def _layers(self, h: Tensor) -> list[Layer]:
+    def _layers(self, h: Tensor) -> list[HiddenLayer]:
         """The hidden layers at inputs h (N, L * P), from the input side."""
         value, slope = ACTIVATIONS[self.activation]
         count, layers = len(self.weights) - 1, []
@@ -118,7 +118,7 @@ class MLP(nn.Module):
                 normalised = Normalised.of(u, self.gains[k], _EPS)
                 u = normalised.y * self.gains[k] + self.shifts[k]
             residual = self.residual and k > 0
-            layers.append(Layer(weight, slope(u), normalised, residual))
+            layers.append(HiddenLayer(weight, slope(u), normalised, residual))
             if k < count - 1:
                 h = h + value(u) if residual else value(u)
         return layers
