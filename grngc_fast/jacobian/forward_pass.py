@@ -13,7 +13,7 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
 
-from .autograd_graph import Place
+from .autograd_graph import Place, extent, place
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
     buffers = [(buffer, buffer._version) for buffer in model.buffers()]
     with torch.enable_grad(), _twice_differentiable(model, x), watch.on(watched):
         result = model(x)
-        forecast = _checked(result, len(x))
+        forecast = _checked(result, x)
     after = list(model.buffers())
     stateful = len(after) != len(buffers) or any(
         new is not old or new._version != version for new, (old, version) in zip(after, buffers, strict=False)
@@ -79,15 +79,15 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
     return ForwardPass(x, forecast, tuple(watch.calls), stateful)
 
 
-def _checked(result: Any, n_windows: int) -> Tensor:
+def _checked(result: Any, x: Tensor) -> Tensor:
     if not isinstance(result, Tensor):
         raise ValueError(
             f"the model returned a {type(result).__name__}; expected one tensor (N, P): wrap it to return its forecast"
         )
-    shape = tuple(result.shape)
+    shape, n_windows = tuple(result.shape), len(x)
     if result.dim() < 2 or len(result) != n_windows or shape[1:-1].count(1) != len(shape) - 2:
         raise ValueError(f"the model returned shape {shape} for {n_windows} windows; expected (N, P) or (N, 1, P)")
-    if not result.requires_grad:
+    if not (result.requires_grad and extent(result, {place(x)}).reached):
         raise ValueError(
             "the model's output does not depend on its input: constant, detached or computed without gradients"
         )

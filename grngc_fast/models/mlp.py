@@ -98,9 +98,8 @@ class MLP(nn.Module):
         """Factors of d forecast / d x at x (N, L, P), without dropout; rows `targets` or all, columns lag-major."""
         count = len(self.weights) - 1
         layers = self._layers(self._columns(x))
-        readout, skip = self._weight(count), self.skip
-        if targets is not None:
-            readout, skip = readout[targets], None if skip is None else skip[targets]
+        readout, skip = (p if p is None or targets is None else p[targets] for p in (self._weight(count), self.skip))
+        assert readout is not None
         if not self.residual and self.gains is None:
             outermost_first = layers[::-1]
             weights = (readout, *(layer.weight for layer in outermost_first))
@@ -124,10 +123,11 @@ class MLP(nn.Module):
         return layers
 
     def _weight(self, k: int) -> Tensor:
-        weight = self.weights[k]
+        weight: Tensor = self.weights[k]
         if self.lengths is None:
             return weight
-        return weight * (self.lengths[k] / weight.norm(dim=1))[:, None]
+        factors: Tensor = self.lengths[k] / weight.norm(dim=1)
+        return weight * factors[:, None]
 
     def _columns(self, x: Tensor) -> Tensor:
         """(N, L, P), oldest first -> (N, L * P), most recent first."""
