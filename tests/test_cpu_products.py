@@ -59,8 +59,8 @@ def test_groups_without_an_allowed_pair_cost_nothing(groups, monkeypatch):
     monkeypatch.setattr(torch.nn.functional, "linear", lambda *x: (products.append(1), linear(*x))[1])
     results = found(operands, mask=mask)
     assert groups == [1]
-    # Two rows to a group, three spans of the windows, three products each.
-    assert len(products) == 9
+    # Two rows to a group, six spans of the windows, three products each.
+    assert len(products) == 18
     for f, t in zip(results, truth(operands, mask), strict=True):
         torch.testing.assert_close(f, t, rtol=1e-11, atol=1e-11)
 

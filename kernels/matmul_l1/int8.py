@@ -39,6 +39,8 @@ LARGEST = {1: 126, 2: 32638}
 _ROUND = 1.5 * 2**23
 # A row whose largest entry is smaller has no inverse step in float32.
 _SMALLEST = 1e-30
+# Rows whose signs times two slices surely fit int32.
+MAX_ROWS = 2**16 - 2**10
 # Tiles whose noise differs.
 _OFFSETS = 4096
 
@@ -185,6 +187,9 @@ class Products:
             self._sum_right = torch.zeros(n_columns, width)
             self._part_right = torch.empty(columns * wide, dtype=torch.int32)
             self._float = torch.empty(columns, width)
+            # One step for all tiles: their integer sums are added up first.
+            self._exact = None if plan.scale is not None else torch.zeros(n_columns, wide, dtype=torch.int32)
+            self._exact_rows = 0
 
     def begin(self, left: Tensor, span: slice) -> None:
         """A new tile with this left side (R, K), of these windows."""
@@ -195,6 +200,9 @@ class Products:
             self._step_left = self._plan.step_left(span)
             work = shaped(self._work, left.shape[0], left.shape[1], self._left_transposed)
             _cut(left, self._step_left, self._left_cut(len(left)), work, noise)
+            if self._exact_rows + len(left) > MAX_ROWS:
+                self._convert()
+            self._exact_rows += len(left)
         self._tile += 1
 
     def signs(self, p: Tensor, clipped: bool = False) -> Tensor:
@@ -212,9 +220,19 @@ class Products:
     def right(self, signs: Tensor, left: Tensor, c: slice) -> None:
         """Add left^T S of columns c to db."""
         part = self._part_right[: signs.shape[1] * self._wide].view(-1, self._wide)
-        joined = _join(_int_mm(signs.T, self._left_cut(len(left)), part), self._width)
+        _int_mm(signs.T, self._left_cut(len(left)), part)
+        if self._exact is not None:
+            self._exact[c] += part
+            return
         total = self._sum_right[c]
-        total.addcmul_(self._float[: len(total)].copy_(joined), self._step_left)
+        total.addcmul_(self._float[: len(total)].copy_(_join(part, self._width)), self._step_left)
+
+    def _convert(self) -> None:
+        """The integer sums so far to db."""
+        if self._exact is not None and self._exact_rows:
+            self._sum_right.addcmul_(_join(self._exact, self._width).float(), self._step_left)
+            self._exact.zero_()
+        self._exact_rows = 0
 
     def finish(self, g: Tensor) -> None:
         total = self._sum(self._sum_left, g)
@@ -222,6 +240,7 @@ class Products:
 
     def grad_right(self) -> Tensor:
         """db transposed, (Q, K)."""
+        self._convert()
         return self._sum_right
 
     def _sum(self, flat: Tensor, g: Tensor) -> Tensor:

@@ -24,13 +24,16 @@ from .results import Gradients, Needs
 
 __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
 
-# Measured on 2 cores with 1 MiB of L2 each and 32 MiB of L3: 4 MiB tiles of at most 2500 columns reach 0.93-0.95 of the
-# sgemm rate at K = 64; 0.5 MiB tiles 0.55, and rows of 5000 columns 0.90.
-TILE_BYTES = {"cpu": 4 * 2**20, "cuda": 32 * 2**20}
-TILE_COLUMNS = 2500
-# Times as many rows to a tile of int8 products, whose sums over rows are added up in a pass over columns x K. Of 1, 2 and 4
-# two was best or near it: 1.10, 1.28, 1.38 of sgemm at 16000 x 128 x 5000, 1.28, 1.35, 0.94 at 32 windows of 1000 x 1024 x 1000.
+# Measured on 2 cores with 1 MiB of L2 each and 32 MiB of L3, of the sgemm rate at 16000 x K x 5000 for K = 64, 128, 256 and at 32
+# windows of 1000 x 1024 x 1000. float32: 8 MiB tiles of 1250 columns .84 .95 1.0 1.1, 4 MiB and 2500 columns .81 .95 .97 1.06.
+TILE_BYTES = {"cpu": 8 * 2**20, "cuda": 32 * 2**20}
+TILE_COLUMNS = 1250
+# Times as many rows to a tile of int8 products whose left side is not scaled. int8 with 1250 columns: 8 MiB tiles 1.04 1.24 1.41
+# 1.42, twice the rows 1.09 1.28 1.45 1.05.
 INT8_ROWS = 2
+# Batched products of two sides of their own are quickest in the L2: 64 windows of 500 x 128 x 500 in 149 ms, 154 to 164 in 2 to
+# 8 MiB, where the products alone take 132.
+BATCHED_SHARE = 8
 
 
 def _tile_elements(x: Tensor) -> int:
@@ -122,7 +125,7 @@ def _each(
         if own_scale is not None and _many_windows(own_a, own_b, own_scale, precision):
             by_identity = needs.a or needs.b or needs.scale
             by_identity = by_identity and own_bias is None and math.isfinite(_bound(own_a, own_b, own_scale, None))
-            elements = 2 * _tile_elements(own_a)
+            elements = _tile_elements(own_a)
             part, grads = grouped.l1(own_a, own_b, own_scale, own_bias, needs, forbidden, by_identity, elements)
         # Scaling the side with fewer rows leaves the fewest elements outside the products.
         elif own_scale is not None and own_b.shape[1] < own_a.shape[0]:
@@ -180,9 +183,9 @@ def _windows(
     columns = min(b.shape[1], TILE_COLUMNS)
     size = _tile_rows(a, columns, b.shape[0])
     if wanted and fits and int8.worth(n_windows * a.shape[1], b.shape[0], b.shape[1], precision) and int8.available():
-        plan = int8.plan(*given, wanted, precision, max(1, INT8_ROWS * size // a.shape[1]))
+        plan = int8.plan(*given, wanted, precision, max(1, size // a.shape[1]))
     for chosen in (plan, None):
-        height = size * (1 if chosen is None else INT8_ROWS)
+        height = size * (1 if chosen is None or scale is not None else INT8_ROWS)
         tile = (min(max(1, height // a.shape[1]), n_windows), min(height, a.shape[1]), columns)
         side: windows.Left = (
             windows.Own(a, needs) if scale is None else windows.Scaled(a, scale, b.shape[1], needs, tile[0] * tile[1])
@@ -202,7 +205,8 @@ def _batched(
 ) -> tuple[Tensor, Gradients]:
     """Both sides own for each batch element, several small products to a tile: a (B, M, K), b (B, K, Q)."""
     n_batch, n_rows, n_columns = a.shape[0], a.shape[1], b.shape[2]
-    step = min(n_batch, max(1, _tile_elements(a) // (4 if a.device.type == "cpu" else 1) // (n_rows * n_columns)))
+    share = BATCHED_SHARE if a.device.type == "cpu" else 1
+    step = min(n_batch, max(1, _tile_elements(a) // share // (n_rows * n_columns)))
     buffer, scratch = (a.new_empty(step, n_rows, n_columns) for _ in range(2))
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
     grads = Gradients(
