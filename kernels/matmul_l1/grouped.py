@@ -1,4 +1,4 @@
-"""A diagonal middle with more windows than the product has rows or columns: pairs (row, column) take the windows' place.
+"""A diagonal middle with at least as many windows as the product has rows or columns: pairs (row, column) take the windows' place.
 
     p_n,mq = sum_k scale_nk a_mk b_kq = (scale @ C)_n,mq,  C_k,mq = a_mk b_kq         S = sign(p + bias)
     dscale = S C^T,    dC = scale^T S,    da_mk = sum_q dC_k,mq b_kq,    db_kq = sum_m dC_k,mq a_mk
@@ -17,18 +17,19 @@ from torch import Tensor
 from . import onednn
 from .results import Gradients, Needs
 
-# Columns of a tile. At 999 windows of 100 x 512 x 100, over the sgemm rate: 500 columns .97 to 1.08, 1000 and 1500 1.04 to 1.11,
-# 2500 .94, 5000 .96 to 1.01.
-COLUMNS = 1000
+# Columns of a tile. At 999 windows of 100 x 512 x 100, over the sgemm rate: 500 columns .92 to .96, 1000 .97 to 1.0, 1500 1.0 to 1.01,
+# 2500 1.01 to 1.02, 5000 .86 to .92.
+COLUMNS = 1500
 
 
 def worth(n_windows: int, rows: int, columns: int) -> bool:
     """Where it wins: time of the scaled path over that of this one, windows, rows x K x columns:
 
-    128, 100 x 512 x 100  .89    256, 100 x 512 x 100  1.02    999, 100 x 512 x 100  1.15 to 1.2    5000, 100 x 128 x 100  1.27
-    256, 300 x 128 x 300  .94    1000, 300 x 128 x 300  1.14    500, 20 x 128 x 20  1.9    1000, 32 x 64 x 5000  .78
+    64, 100 x 512 x 100  .90    128, 100 x 512 x 100  1.26    256, 100 x 512 x 100  1.22    999, 100 x 512 x 100  1.39
+    256, 300 x 128 x 300  .99    1000, 300 x 128 x 300  1.22    5000, 100 x 128 x 100  1.42    1000, 32 x 64 x 5000  .83
+    64, 20 x 128 x 20  1.32    500, 20 x 128 x 20  1.86
     """
-    return n_windows >= max(64, 2 * max(rows, columns))
+    return n_windows >= max(64, rows, columns)
 
 
 def l1(
@@ -91,7 +92,8 @@ def l1(
             continue
         cube = d_pairs.view(width, len(own), n_columns)
         if grads.b is not None:
-            grads.b += torch.bmm(own.T[:, None], cube)[:, 0]
+            for m in range(len(own)):
+                grads.b.addcmul_(cube[:, m], own[m, :, None])
         if grads.a is not None:
             grads.a[r] = cube.mul_(b[:, None]).sum(2).T
     if by_identity:
