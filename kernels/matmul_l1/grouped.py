@@ -1,4 +1,4 @@
-"""A diagonal middle with at least as many windows as the product has rows or columns: pairs (row, column) take the windows' place.
+"""A diagonal middle with as many windows as the product has rows or columns, or more: pairs (row, column) take their place.
 
     p_n,mq = sum_k scale_nk a_mk b_kq = (scale @ C)_n,mq,  C_k,mq = a_mk b_kq         S = sign(p + bias)
     dscale = S C^T,    dC = scale^T S,    da_mk = sum_q dC_k,mq b_kq,    db_kq = sum_m dC_k,mq a_mk
@@ -17,8 +17,8 @@ from torch import Tensor
 from . import onednn
 from .results import Gradients, Needs
 
-# Columns of a tile. At 999 windows of 100 x 512 x 100, over the sgemm rate: 500 columns .92 to .96, 1000 .97 to 1.0, 1500 1.0 to 1.01,
-# 2500 1.01 to 1.02, 5000 .86 to .92.
+# Columns of a tile. At 999 windows of 100 x 512 x 100, over the sgemm rate: 500 columns .92 to .96, 1000 .97 to 1.0, 1500 1.0 to
+# 1.01, 2500 1.01 to 1.02, 5000 .86 to .92.
 COLUMNS = 1500
 
 
