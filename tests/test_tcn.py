@@ -1,4 +1,4 @@
-"""The TCN: what each step sees, and its penalty and scores through vector-Jacobian products."""
+"""The TCN: what each step sees, and its penalty and scores by the adjoint of its last step."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from grngc_fast import causal_scores, gradient_frobenius, gradient_l1
-from grngc_fast.jacobian import ACTIVATIONS
+from grngc_fast.jacobian import ACTIVATIONS, check_factors
 from grngc_fast.models import TCN
 
 from . import reference
 from .test_penalty import assert_same
 
 # (N, P, L, H, kernel_size): ragged; lags that fill the receptive field and lags that do not
-SHAPES = [(5, 7, 1, 4, 2), (3, 9, 2, 6, 2), (4, 3, 5, 8, 2), (2, 4, 8, 5, 2), (3, 5, 4, 3, 3)]
+SHAPES = [(5, 7, 1, 4, 2), (3, 9, 2, 6, 2), (4, 3, 5, 8, 2), (2, 4, 8, 5, 2), (3, 5, 4, 3, 3), (2, 3, 9, 4, 3)]
 
 
 def network(shape, activation: str = "silu", skip: bool = False, **options) -> tuple[TCN, Tensor]:
@@ -59,6 +59,13 @@ def test_scores_per_lag_are_the_mean_absolute_jacobian_most_recent_lag_first(sha
     torch.testing.assert_close(causal_scores(model, x, per_lag=True), truth)
 
 
+def test_factors_hold_where_the_lags_go_beyond_what_is_seen():
+    model, x = network((2, 3, 6, 4, 2), n_levels=1)
+    truth = reference.value_and_gradients(reference.gradient_l1(model, x), model)
+    assert_same(reference.value_and_gradients(gradient_l1(model, x), model), truth, 1e-10)
+    assert check_factors(model, x) < 1e-10
+
+
 @pytest.mark.parametrize("lags", range(1, 10))
 @pytest.mark.parametrize("kernel_size", [2, 3, 5])
 def test_the_default_levels_see_all_lags_and_one_fewer_would_not(lags, kernel_size):
@@ -77,15 +84,21 @@ def test_fewer_levels_see_the_most_recent_lags_alone(kernel_size):
     assert (seen[-kernel_size:] > 0).all() and (seen[:-kernel_size] == 0).all()
 
 
+def top(model: TCN, x: Tensor, before: int) -> Tensor:
+    """The top level at every step, (N, T, H)."""
+    *_, level = model._levels(x, before)
+    return level.h.mT
+
+
 def test_no_level_sees_later_steps():
     model, x = network((2, 3, 6, 4, 2))
     before = model.receptive_field - 1
-    every_step = model._levels(x, before)
+    every_step = top(model, x, before)
     assert every_step.shape == (2, 6, 4)
     for t in range(6):
         changed = x.clone()
         changed[:, t] += 1
-        same = (model._levels(changed, before) == every_step).all(-1).all(0)
+        same = (top(model, changed, before) == every_step).all(-1).all(0)
         assert same[:t].all() and not same[t:].any(), f"step {t}"
     torch.testing.assert_close(model.readout(every_step[:, -1]), model(x))
 

@@ -1,4 +1,4 @@
-"""Forecasters of all series at once; all but the TCN know the factors of their Jacobian."""
+"""Forecasters of all series at once that know the factors of their Jacobian."""
 
 from .build import FORECASTERS, adopt, build, options_of
 from .kan import KAN

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..jacobian import ACTIVATIONS
+from ..jacobian import ACTIVATIONS, Factors
 
 
 class TCN(nn.Module):
@@ -17,7 +20,8 @@ class TCN(nn.Module):
     h_1 = s(conv_1(x)), then h_k = h_{k-1} + s(conv_k(h_{k-1})), each step seeing `kernel_size` steps of the level below up
     to its own, 2^(k-1) apart. Steps before the first lag count as zero. An optional linear skip path W_skip reads all lags.
 
-    Its Jacobian has no closed form here: `gradient_l1` and `causal_scores` take it through vector-Jacobian products.
+    J_{n,l} = W_out B_{n,l} + W_skip,l with B_{n,l} = d h(L) / d x_l (H, P), from the adjoint of h(L) taken down the levels: below
+    a step it is multiplied by the step's slopes and by each tap of the convolution.
 
     Parameters
     ----------
@@ -74,24 +78,68 @@ class TCN(nn.Module):
         self.skip = nn.Parameter(torch.zeros(n_series, n_series * n_lags)) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
-        # Zero steps up to one receptive field leave one step, the last, after the top level.
-        hidden = self._levels(x[:, -self.receptive_field :], self.receptive_field - self.n_lags)
-        forecast: Tensor = self.readout(hidden[:, -1])
+        *_, hidden = self._levels(*self._field_of(x))
+        forecast: Tensor = self.readout(hidden.h[:, :, -1])
         return forecast if self.skip is None else forecast + F.linear(x.flip(1).flatten(1), self.skip)
 
-    def _levels(self, x: Tensor, n_before: int) -> Tensor:
-        """Top level at every step with a whole receptive field behind it, (N, T + n_before - field + 1, H).
+    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
+        """Factors of d forecast / d x at x (N, L, P); rows `targets` or all, columns lag-major, most recent step first.
 
-        x is (N, T, P), and `n_before` zero steps come before it.
+        left is W_out (R, H) and right (N, H, L P) d h(L) / d x, or with fewer targets than channels left the identity (R, R)
+        and right (N, R, L P) the targets' own rows.
         """
+        slopes = [ACTIVATIONS[self.activation].slope(level.z) for level in self._levels(*self._field_of(x))]
+        readout, skip = (p if p is None or targets is None else p[targets] for p in (self.readout.weight, self.skip))
+        assert readout is not None
+        own_rows = len(readout) < readout.shape[1]
+        identity = torch.eye(min(readout.shape), dtype=x.dtype, device=x.device)
+        # Adjoints by age, the number of steps before the last.
+        adjoints = {0: readout if own_rows else identity}
+        for level in reversed(range(len(slopes))):
+            adjoints = self._below(adjoints, level, slopes[level])
+        zero = x.new_zeros(len(x), len(identity), self.n_series)
+        right = torch.cat([adjoints.get(lag, zero) for lag in range(self.n_lags)], -1)
+        return Factors(identity if own_rows else readout, right, len(x), bias=skip)
+
+    def _below(self, adjoints: dict[int, Tensor], level: int, slopes: Tensor) -> dict[int, Tensor]:
+        """The adjoints (N, R, channels) of what a level reads from those of what it makes; slopes (N, H, T)."""
+        convolution = self.convolutions[level]
+        assert isinstance(convolution, nn.Conv1d)
+        weight, spread = convolution.weight, convolution.dilation[0]
+        # The oldest tap comes first. Taps outermost, a matrix each.
+        taps = weight.permute(2, 0, 1).contiguous().unbind()
+        parts: dict[int, list[Tensor]] = {}
+        for age, adjoint in adjoints.items():
+            through = adjoint * slopes[:, None, :, -1 - age]
+            for before, tap in enumerate(reversed(taps)):
+                # Zero steps before the first lag have no gradient to take.
+                if age + before * spread < self.n_lags:
+                    parts.setdefault(age + before * spread, []).append(through @ tap)
+            if level:
+                parts.setdefault(age, []).append(adjoint.expand_as(through))
+        return {age: functools.reduce(torch.add, terms) for age, terms in parts.items()}
+
+    def _field_of(self, x: Tensor) -> tuple[Tensor, int]:
+        """The steps that the last one sees, and the zero steps that leave it alone after the top level."""
+        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
+            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
+        return x[:, -self.receptive_field :], self.receptive_field - self.n_lags
+
+    def _levels(self, x: Tensor, n_before: int) -> Iterator[_Level]:
+        """Each level at every step with all that it sees behind it; x is (N, T, P), `n_before` zero steps come before it."""
         value = ACTIVATIONS[self.activation].value
         h = F.pad(x.mT, (max(0, n_before), 0))
         for level, convolution in enumerate(self.convolutions):
-            z = value(convolution(h))
-            h = h[:, :, -z.shape[2] :] + z if level else z
-        return h.mT
+            z = convolution(h)
+            h = h[:, :, -z.shape[2] :] + value(z) if level else value(z)
+            yield _Level(z, h)
+
+
+class _Level(NamedTuple):
+    """Before and after the activation, (N, H, steps)."""
+
+    z: Tensor
+    h: Tensor
 
 
 def _field(kernel_size: int, n_levels: int) -> int:
