@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grngc_fast import FitDivergedWarning, InputError, gradient_l1
-from grngc_fast.models import MLP
+from grngc_fast.models import LSTM, MLP
 from grngc_fast.training import TrainingOptions, Windows, train
 from grngc_fast.training.sampling import choose_sample
 from grngc_fast.training.trainer import _Batches
@@ -205,3 +205,14 @@ def test_small_problems_pay_the_whole_penalty_and_large_ones_a_sample_of_targets
     large = choose_sample(MLP(3000, hidden=(256,)), torch.zeros(64, 1, 3000))
     assert large.n_windows == 1
     assert 100 < large.n_targets < 3000
+
+
+def test_what_a_window_costs_before_its_rows_is_counted():
+    """The recurrence of an LSTM is paid once a window, whatever its targets: 12 H^2 (H + P) flop a lag and more."""
+    p, width = 300, 128
+    for lags in (2, 6):
+        model = LSTM(p, lags, width)
+        chosen = choose_sample(model, torch.zeros(64, lags, p))
+        a_window = 3 * 8 * width**2 * (width + p) * (lags - 1) + 6 * p * p * lags * width
+        assert chosen.n_targets == p
+        assert chosen.n_windows * a_window < 3e9 < 2 * (chosen.n_windows + 1) * a_window
