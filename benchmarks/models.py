@@ -1,8 +1,9 @@
 """One penalty step, value and all gradients, of every architecture: ours against the published loop and vmap(jacrev).
 
 Rivals run on the module as a user would have it: for a KAN Cox and de Boor's recursion over all splines, for an LSTM torch's own
-cells (vmap(jacrev), which cannot batch them and takes 24 GiB at P = 500, on ours), the plain torch module elsewhere. All give the same value and gradients before anything is timed. The memory of a
-step is its peak beyond what was held before; `product` is the N P Q Jacobian, which the rivals store.
+cells (vmap(jacrev), which cannot batch them and takes 24 GiB at P = 500, on ours), the plain torch module elsewhere. All give
+the same value and gradients before anything is timed. The memory of a step is its peak beyond what was held before; `product`
+is the N P Q Jacobian, which the rivals store.
 """
 
 from __future__ import annotations
