@@ -193,7 +193,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     """Peak memory over P, a line for each architecture, and that of the stored Jacobian."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     memory = [row for row in rows if row.metric == "memory"]
     for name in dict.fromkeys(row.method for row in memory if ":" not in row.method):
@@ -203,5 +203,5 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     points = [(row.P, row.value) for row in memory if row.method == first]
     axes.loglog(*zip(*points, strict=True), "k--", label="the Jacobian of one lag, stored")
     axes.set(xlabel="series P", ylabel="peak memory of a penalty step, MiB", title=f"{memory[0].N} windows")
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right center", fontsize=8)
     figure.savefig(path, dpi=150)

@@ -8,7 +8,7 @@ import json
 import pytest
 import torch
 
-from benchmarks import accuracy, guard, op, penalty
+from benchmarks import accuracy, guard, models, objective, op, penalty
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from profiling.__main__ import main as profile_main
@@ -67,6 +67,41 @@ def test_the_op_needs_a_tile_beyond_its_results():
 def test_penalty_rows():
     rows = penalty.measure(4, 2, (6,), 5, repeats=2)
     assert {r.method for r in rows} == {"gradient_l1", "loop", "vmap(jacrev)"}
+
+
+@pytest.mark.parametrize("kind", models.KINDS, ids=lambda kind: kind.name)
+def test_every_architecture_is_checked_and_timed_beside_its_rivals(kind):
+    rows = models.measure(kind, 5, 3, repeats=2)
+    timed = {row.method for row in rows if row.metric == "penalty step"}
+    assert timed == {kind.name, f"{kind.name}: loop", f"{kind.name}: vmap(jacrev)"}
+
+
+def test_a_rival_that_computes_something_else_is_not_timed():
+    kind = models.Kind("MLP", 1, 4, lambda p: models.MLP(p, hidden=(4,)), lambda m: models.MLP(5, hidden=(4,)))
+    with pytest.raises(guard.WrongAnswerError, match="MLP: value"):
+        models.measure(kind, 5, 3, repeats=2)
+
+
+def test_the_memory_curve_is_drawn_and_has_an_exponent(tmp_path):
+    rows = models.memory_curve(models.KINDS[0], (20, 40), 8)
+    assert rows[-1].metric == "growth exponent of memory in P"
+    models.draw(rows, tmp_path / "memory.png")
+    assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", objective.MODELS)
+def test_the_objective_is_the_loops_to_rounding(name):
+    """In float64; in float32 rounding turns signs, which the benchmark shows."""
+    x, y = torch.randn(12, 1, 6, dtype=torch.float64), torch.randn(12, 6, dtype=torch.float64)
+    rows = {row.metric: row.value for row in objective.measure(name, x, y, epochs=50)}
+    assert rows["difference"] < 1e-9
+    assert rows["last loss"] < 0.9 * rows["first loss"]
+
+
+def test_the_objective_reads_dream4_or_simulates(tmp_path, capsys):
+    x, y = objective.series(tmp_path)
+    assert "Lorenz-96" in capsys.readouterr().out
+    assert x.shape == (209, 1, 100) and y.shape == (209, 100)
 
 
 def test_accuracy_rows_without_data(tmp_path, capsys):
