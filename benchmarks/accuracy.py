@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import lorenz96, read_dream4
+from grngc_fast.estimator import MODELS
 from grngc_fast.training import Windows
 
 from .results import Row
@@ -49,11 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, help="fits, and draws of simulated data (%(default)s)")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public benchmark files")
     parser.add_argument("--max-steps", type=int, help="other than the default, for a quick look")
+    parser.add_argument("--model", choices=MODELS, default="mlp", help="forecaster (%(default)s)")
+    parser.add_argument("--only", default="", metavar="NAME", help="data sets whose name holds this")
 
 
 def run(args: argparse.Namespace) -> list[Row]:
     changes = {} if args.max_steps is None else {"max_steps": args.max_steps}
-    return [row for case in cases(args.data) for row in measure(case, range(args.seeds), **changes)]
+    chosen = [case for case in cases(args.data) if args.only.lower() in case.name.lower()]
+    return [row for case in chosen for row in measure(case, range(args.seeds), model=args.model, **changes)]
 
 
 def cases(data: Path) -> Iterator[Case]:
@@ -88,14 +92,15 @@ def _var(folder: Path) -> tuple[list[NDArray[Any]], NDArray[Any]]:
     return [np.load(folder / "_x.npy").T], np.load(folder / "_gc.npy").astype(bool)[..., ::-1]
 
 
-def measure(case: Case, seeds: range, **changes: Any) -> list[Row]:
+def measure(case: Case, seeds: range, model: str = "mlp", **changes: Any) -> list[Row]:
+    ours = "GRNGC" if model == "mlp" else f"GRNGC {model}"
     found: dict[tuple[str, str], list[float]] = {}
     for seed in seeds:
         trajectories, truth = case.load(seed)
-        fitted = GRNGC(lags=case.lags, random_state=seed, **changes).fit(trajectories)
+        fitted = GRNGC(model, lags=case.lags, random_state=seed, **changes).fit(trajectories)
         scaler = StandardScaler().fit(np.concatenate(trajectories))
         linear = ridge_scores(Windows.from_trajectories([scaler.transform(t) for t in trajectories], case.lags))
-        for method, scores in (("GRNGC", fitted.lag_scores_), ("ridge VAR", linear)):
+        for method, scores in ((ours, fitted.lag_scores_), ("ridge VAR", linear)):
             summary = evaluate(scores.max(-1), truth.any(-1) if truth.ndim == 3 else truth)
             found.setdefault((method, "AUROC"), []).append(summary.auroc)
             found.setdefault((method, "AUPRC"), []).append(summary.auprc)
@@ -103,12 +108,12 @@ def measure(case: Case, seeds: range, **changes: Any) -> list[Row]:
                 lagged = evaluate(scores, truth)
                 found.setdefault((method, "AUROC per lag"), []).append(lagged.auroc)
                 found.setdefault((method, "AUPRC per lag"), []).append(lagged.auprc)
-        found.setdefault(("GRNGC", "fit"), []).append(fitted.fit_seconds_)
-    size = {"P": truth.shape[0], "L": case.lags, "H": len(fitted.model_.biases[0])}
+        found.setdefault((ours, "fit"), []).append(fitted.fit_seconds_)
+    size = {"P": truth.shape[0], "L": case.lags, "H": fitted.graph_.metadata["hidden"][0]}
     size["N"] = sum(len(t) - case.lags for t in trajectories)
     rows = []
     for (method, metric), values in found.items():
-        oracle = " (oracle defaults)" if method == "GRNGC" and case.name in DEVELOPMENT else ""
+        oracle = " (oracle defaults)" if method == ours and case.name in DEVELOPMENT else ""
         label, unit = f"{method}, {case.name}{oracle}", "s" if metric == "fit" else "1"
         rows.append(Row(label, **size, metric=metric, value=float(np.mean(values)), unit=unit))
         if metric != "fit" and len(values) > 1:

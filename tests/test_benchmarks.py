@@ -105,8 +105,9 @@ def test_the_objective_reads_dream4_or_simulates(tmp_path, capsys):
 
 
 def test_accuracy_rows_without_data(tmp_path, capsys):
-    rows = accuracy.run(argparse.Namespace(seeds=2, data=tmp_path / "none", max_steps=20))
+    rows = accuracy.run(argparse.Namespace(seeds=2, data=tmp_path / "none", max_steps=20, model="lstm", only="F=10"))
     assert {r.metric for r in rows} == {"AUROC", "AUROC sd", "AUPRC", "AUPRC sd", "fit"}
+    assert {r.method.split(",")[0] for r in rows} == {"GRNGC lstm", "ridge VAR"}
     assert "skipped" in capsys.readouterr().out
 
 

@@ -59,4 +59,4 @@ def _flops(function: Callable[[], object]) -> int:
     """Flops of the products of a call."""
     with torch.no_grad(), torch.random.fork_rng([]), FlopCounterMode(display=False) as counter:
         function()
-    return counter.get_total_flops()
+    return int(counter.get_total_flops())
