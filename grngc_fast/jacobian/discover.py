@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .autograd_graph import ELEMENTWISE, MOVES, Place, extent, place
-from .exactness import close, generator, tolerance
+from .autograd_graph import ELEMENTWISE, Place, extent, place
+from .exactness import close, generator
 from .forward_pass import Call, ForwardPass
 from .general import VectorJacobian
-from .route import Layer, Route, Size, read_step
+from .labels import columns_read, delivered_step
+from .route import Layer, Route, Size, added_step, read_step
 
 
 def discover(forward: ForwardPass, encoder: str | None = None, readout: str | None = None) -> Route:
@@ -51,11 +51,11 @@ def _find_readout(forward: ForwardPass, named: str | None) -> tuple[Layer | None
         fits = call.weight.shape[0] == n_outputs and call.shape[0] == n_windows and call.read.requires_grad
         if not fits or named not in (None, call.name):
             continue
-        with torch.no_grad():
-            made = F.linear(call.read, call.weight, call.bias).reshape(n_windows, -1, n_outputs)
-            rest = forward.forecast[:, None] - made
-        for step, skip in _explained(forward, i, rest):
-            layer = Layer(call.name, i, call.weight.shape[1], step)
+        step = delivered_step(call, forward)
+        if step is None:
+            continue
+        layer = Layer(call.name, i, call.weight.shape[1], step)
+        for skip in _linear_paths(forward, i, step):
             if Route(n_outputs, Size(0, 0), readout=layer, skip=skip, order=_order(forward)).holds(forward):
                 return layer, skip
     if named is not None:
@@ -66,32 +66,18 @@ def _find_readout(forward: ForwardPass, named: str | None) -> tuple[Layer | None
     return None, None
 
 
-def _explained(forward: ForwardPass, readout: int, rest: Tensor) -> Iterator[tuple[int, Layer | Tensor | None]]:
-    """Steps at which the forecast less the readout's output (N, T, P) is nothing, another layer's, or a step of the windows."""
-    allowed, size = tolerance(forward), forward.forecast.detach().abs().amax()
-    n_windows, n_steps, n_outputs = rest.shape
-    steps = range(n_steps - 1, -1, -1)
-
-    def matching(other: Tensor) -> list[int]:
-        errors = (rest - other.detach()[:, None]).abs().amax((0, 2))
-        near = (errors <= allowed * size).tolist()
-        return [step for step in steps if near[step]]
-
-    yield from ((step, None) for step in matching(torch.zeros_like(rest[:, 0])))
+def _linear_paths(forward: ForwardPass, readout: int, step: int) -> Iterator[Layer | Tensor | None]:
+    """What may be added to the readout's output: nothing, another layer's output, or a step of the windows."""
+    yield None
+    n_windows, n_outputs = forward.forecast.shape
     for j, call in enumerate(forward.calls):
         if j != readout and call.weight.shape[0] == n_outputs and _count(call) == n_windows * n_outputs:
-            with torch.no_grad():
-                made = F.linear(call.read, call.weight, call.bias).reshape(n_windows, n_outputs)
-            candidates = matching(made)
-            columns = _columns(call, forward) if candidates else None
+            columns = columns_read(call, forward)
             if columns is not None:
-                layer = Layer(call.name, j, call.weight.shape[1], columns=_none_if_in_order(columns, forward))
-                yield from ((step, layer) for step in candidates)
-    if forward.x.shape[-1] == n_outputs:
-        windows = forward.x.detach().reshape(n_windows, -1, n_outputs)
-        positions = torch.arange(windows[0].numel(), device=rest.device).reshape(-1, n_outputs)
-        for recent in reversed(range(windows.shape[1])):
-            yield from ((step, positions[recent]) for step in matching(windows[:, recent]))
+                yield Layer(call.name, j, call.weight.shape[1], columns=_none_if_in_order(columns, forward))
+    first = added_step(forward, forward.calls[readout], step)
+    if first is not None:
+        yield torch.arange(first, first + n_outputs, device=forward.x.device)
 
 
 def _find_encoder(forward: ForwardPass, source: Tensor, named: str | None, taken: set[int]) -> Layer | None:
@@ -106,7 +92,7 @@ def _find_encoder(forward: ForwardPass, source: Tensor, named: str | None, taken
             reason = "it is applied to several parts of a window"
         elif extent(source, {call.made, windows}).reached != {call.made}:
             reason = "the forecast depends on the windows by a path around it"
-        elif (columns := _columns(call, forward)) is None:
+        elif (columns := columns_read(call, forward)) is None:
             reason = "it does not read the windows: its input is not made of their elements as they are, each used once"
         else:
             if best is None or call.weight.shape[0] < best.width:
@@ -114,29 +100,6 @@ def _find_encoder(forward: ForwardPass, source: Tensor, named: str | None, taken
     if named is not None and best is None:
         raise ValueError(f"encoder {named!r} cannot be used: {reason}")
     return best
-
-
-def _columns(call: Call, forward: ForwardPass) -> Tensor | None:
-    """(d,) element of a window that each input of the call is; None if they are not elements, each used once."""
-    read, x = call.read, forward.x
-    n_windows, n_read = len(x), call.weight.shape[1]
-    if not read.requires_grad or read.numel() != n_windows * n_read:
-        return None
-    if not extent(read, {place(x)}).only(MOVES) or n_read > 2 / torch.finfo(read.dtype).eps:
-        return None
-    labels = torch.arange(1, n_read + 1, device=x.device, dtype=read.dtype).expand(n_windows, -1)
-    (marks,) = torch.autograd.grad(
-        read, x, labels.reshape(read.shape), retain_graph=True, allow_unused=True, materialize_grads=True
-    )
-    marks = marks.flatten(1)
-    positions = marks[0].nonzero().squeeze(1)
-    used = marks[0][positions].long() - 1
-    if len(positions) != n_read or not torch.equal(used.sort().values, torch.arange(n_read, device=x.device)):
-        return None
-    columns = positions[used.argsort()]
-    values = x.detach().flatten(1)[:, columns].to(read.dtype)
-    same = torch.equal(marks, marks[:1].expand_as(marks)) and torch.equal(values, read.detach().reshape(n_windows, -1))
-    return columns if same else None
 
 
 def _none_if_in_order(columns: Tensor, forward: ForwardPass) -> Tensor | None:

@@ -7,31 +7,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..kernels.matmul_l1.precision import current
 from .factors import Factors
-from .forward_pass import ForwardPass, run
+from .forward_pass import ForwardPass, run, tolerance
 from .protocol import HasFactors, check_windows, factors_at
-
-# Relative L2 error by the coarsest type that a forward pass computes in.
-_TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-# Products of float32 on the tensor cores, or as torch.set_float32_matmul_precision allows.
-_TF32_TOLERANCE = 1e-2
 
 
 def generator() -> torch.Generator:
     """A source of its own, so that checks draw nothing from the user's."""
     return torch.Generator().manual_seed(0)
-
-
-def tolerance(forward: ForwardPass) -> float:
-    """Relative error that the types of a forward pass explain."""
-    types = {forward.forecast.dtype, *(t.dtype for call in forward.calls for t in (call.read, call.weight))}
-    allowed = max(_TOLERANCES.get(dtype, 1e-1) for dtype in types)
-    return max(allowed, _TF32_TOLERANCE) if torch.float32 in types and _coarse_float32(forward.x) else allowed
-
-
-def _coarse_float32(x: Tensor) -> bool:
-    return current(x.device.type) != "highest" or (x.is_cuda and torch.backends.cudnn.allow_tf32)
 
 
 def close(found: Tensor, truth: Tensor, allowed: float) -> bool:

@@ -13,7 +13,13 @@ from torch.autograd.graph import get_gradient_edge
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.utils import parametrize
 
+from ..kernels.matmul_l1.precision import current
 from .autograd_graph import Place, extent, place
+
+# Relative L2 error by the coarsest type that a forward pass computes in.
+_TOLERANCES = {torch.float64: 1e-9, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+# Products of float32 on the tensor cores, or as torch.set_float32_matmul_precision allows.
+_TF32_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,25 @@ class ForwardPass:
         return replace(self, calls=tuple(call for call in self.calls if call.name in names))
 
 
+def tolerance(forward: ForwardPass) -> float:
+    """Relative error that the types of a forward pass explain."""
+    types = {forward.forecast.dtype, *(t.dtype for call in forward.calls for t in (call.read, call.weight))}
+    allowed = max(_TOLERANCES.get(dtype, 1e-1) for dtype in types)
+    return max(allowed, _TF32_TOLERANCE) if torch.float32 in types and _coarse_float32(forward.x) else allowed
+
+
+def _coarse_float32(x: Tensor) -> bool:
+    return current(x.device.type) != "highest" or (x.is_cuda and torch.backends.cudnn.allow_tf32)
+
+
 def plain_linears(model: nn.Module) -> dict[str, nn.Linear]:
     """The linear layers that compute x W^T + b and nothing else, by name."""
     return {name: module for name, module in model.named_modules() if is_plain_linear(module)}
 
 
 def is_plain_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
-    return isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward and not module._forward_hooks
+    own = isinstance(module, nn.Linear) and type(module).forward is nn.Linear.forward and "forward" not in vars(module)
+    return own and not module._forward_hooks
 
 
 def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> ForwardPass:
@@ -70,7 +88,8 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
     watch = _Watch()
     buffers = [(buffer, buffer._version) for buffer in model.buffers()]
     with torch.enable_grad(), _twice_differentiable(model, x), watch.on(watched):
-        result = model(x)
+        # A copy, so that a model may write into what it was given.
+        result = model(x.clone())
         forecast = _checked(result, x)
     after = list(model.buffers())
     stateful = len(after) != len(buffers) or any(

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from .autograd_graph import ELEMENTWISE, MOVES, extent, place
-from .forward_pass import Call, ForwardPass
+from .autograd_graph import ELEMENTWISE, MOVES, RESHAPES, extent, place
+from .forward_pass import Call, ForwardPass, tolerance
+from .labels import columns_read, delivered_step
 
 
 @dataclass(frozen=True)
@@ -98,30 +100,78 @@ class Route:
         return self.readout is not None or self.encoder is not None
 
     def holds(self, forward: ForwardPass) -> bool:
-        """The pass was built as the route says: no path leads around its layers, and nothing else was put between.
+        """The pass was built as the route says: no path leads around its layers, nothing else was put between, and what the
+        layers read and make went where it did before.
 
-        Told from the recorded graph alone, so that a branch which happens to add nothing today is seen as well.
+        Told from the recorded graph, so that a branch which happens to add nothing today is seen as well, and by labels
+        sent through it where it moves numbers about.
         """
         if tuple(call.name for call in forward.calls) != self.order or forward.forecast.shape[1] != self.n_outputs:
             return False
         windows = place(forward.x)
-        if self.readout is not None:
-            ends = {forward.calls[self.readout.order].made}
-            if isinstance(self.skip, Layer):
-                ends.add(forward.calls[self.skip.order].made)
-            elif self.skip is not None:
-                ends.add(windows)
-            way = extent(forward.forecast, {*ends, windows})
-            if way.reached != ends or not way.only(MOVES | {"Add"}):
-                return False
         if self.encoder is not None:
             made = forward.calls[self.encoder.order].made
             way = extent(source_of(self, forward), {made, windows})
             if way.reached != {made} or (self.diagonal and not way.only(ELEMENTWISE)):
                 return False
         readers = [layer for layer in (self.encoder, self.skip) if isinstance(layer, Layer)]
-        ways = [extent(forward.calls[layer.order].read, {windows}) for layer in readers]
-        return all(way.reached and way.only(MOVES) for way in ways)
+        return self._makes_forecast(forward) and all(_reads_as_before(layer, forward) for layer in readers)
+
+    def _makes_forecast(self, forward: ForwardPass) -> bool:
+        if self.readout is None:
+            return True
+        windows, readout = place(forward.x), forward.calls[self.readout.order]
+        linear = forward.calls[self.skip.order] if isinstance(self.skip, Layer) else None
+        ends = {readout.made, *([] if linear is None else [linear.made]), *([windows] if self._adds_step else [])}
+        way = extent(forward.forecast, {*ends, windows})
+        if way.reached != ends or not way.only(MOVES | {"Add"}):
+            return False
+        if way.only(RESHAPES):
+            return True
+        if delivered_step(readout, forward) != self.readout.step:
+            return False
+        if linear is not None:
+            return delivered_step(linear, forward) == 0
+        return not self._adds_step or added_step(forward, readout, self.readout.step) == self._step_columns
+
+    @property
+    def _adds_step(self) -> bool:
+        return isinstance(self.skip, Tensor)
+
+    @property
+    def _step_columns(self) -> int | None:
+        """The first column of the step of the windows that is added."""
+        return int(self.skip[0]) if isinstance(self.skip, Tensor) else None
+
+
+def _reads_as_before(layer: Layer, forward: ForwardPass) -> bool:
+    call = forward.calls[layer.order]
+    way = extent(call.read, {place(forward.x)})
+    if not way.reached or not way.only(MOVES):
+        return False
+    if way.only(RESHAPES) and layer.columns is None:
+        return True
+    columns = columns_read(call, forward)
+    if columns is None:
+        return False
+    known = torch.arange(forward.x[0].numel(), device=columns.device) if layer.columns is None else layer.columns
+    return torch.equal(columns, known)
+
+
+def added_step(forward: ForwardPass, readout: Call, step: int) -> int | None:
+    """The first column of the one step of the windows (N, L, P) that is the forecast less the readout's output.
+
+    By value, since labels would come back through the readout too; None where no step fits or several do.
+    """
+    n_windows, n_outputs = forward.forecast.shape
+    if forward.x.shape[-1] != n_outputs:
+        return None
+    with torch.no_grad():
+        made = F.linear(readout.read, readout.weight, readout.bias).reshape(n_windows, -1, n_outputs)[:, step]
+        rest = (forward.forecast - made)[:, None]
+        errors = (rest - forward.x.reshape(n_windows, -1, n_outputs)).abs().amax((0, 2))
+        near = (errors <= tolerance(forward) * forward.forecast.abs().amax()).nonzero()
+    return int(near[0, 0]) * n_outputs if len(near) == 1 else None
 
 
 def source_of(route: Route, forward: ForwardPass) -> Tensor:
