@@ -143,10 +143,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         windows = Windows.from_trajectories(_standardised(scaler, table), self.lags, device=device)
         seed = int(check_random_state(self.random_state).randint(2**31))
         generator = torch.Generator().manual_seed(seed)
-        network = self._network(windows, generator)
         # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
+            network = self._network(windows, generator)
             history = train(network, windows, self._training_options(), generator, self.verbose)
         scores = _all_scores(network, windows)
         graph = CausalGraph(

@@ -30,14 +30,16 @@ def gradient_l1(
     `grngc_fast.jacobian.explain` tells which way a model goes.
 
     What does not fit into a stated memory is computed in pieces, value and gradients, and added up. Pieces of windows have a
-    forward pass each, so that dropout in train mode draws once for each; always one mask per window, the same for all
-    outputs. A module that changes a buffer when it runs is run once.
+    forward pass each, so that dropout of a module in train mode draws once for each; always one mask per window, the same
+    for all outputs. (The factors of this library's `MLP` are those of the network without dropout.) A module that changes a
+    buffer when it runs is run once.
 
     Parameters
     ----------
     model : maps x to (N, P) or (N, 1, P), each window by itself. One whose parameters are all frozen gives a value without
         a gradient.
-    x : (N, L, P) windows, oldest step first; any (N, ...) for a module without factors.
+    x : (N, L, P) windows, oldest step first; any (N, ...) for a module without factors. They are data: no gradient goes
+        through them.
     targets : outputs to sum over; default all. Their subset, scaled up, is an unbiased estimate of the whole.
     encoder, readout : the linear layer that reads the windows and the one that makes the forecast, as submodules or by
         dotted name, where they are to be these and no others.

@@ -1,8 +1,9 @@
-"""Any module: on first use its layers are looked for and checked, afterwards the route found is gone again."""
+"""Any module: on first use its layers are looked for and checked, afterwards the route found is taken again."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +17,7 @@ from .factors import Factors
 from .forward_pass import ForwardPass, is_plain_linear, plain_linears, run
 from .middle import take
 from .pieces import FactorPieces, ModulePieces, Pieces, recall, state_of
-from .protocol import check_windows, has_factors
+from .protocol import check_targets, check_windows, has_factors
 from .recipe import Recipe, choose
 from .route import Route
 
@@ -40,8 +41,16 @@ def jacobian_pieces(
     ValueError : targets that the model does not have, layers named that do not fit; on the first use also a forecast that is
         not finite and windows that mix.
     """
+    # The windows are data: no way of taking the Jacobian has a gradient through them.
+    x = x.detach()
     if encoder is None and readout is None and has_factors(model):
         return FactorPieces(model, x, targets)
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"the model is a {type(model).__name__}; expected a torch.nn.Module: wrap a function in one")
+    if torch.is_inference_mode_enabled():
+        raise ValueError(
+            "there are no gradients in torch.inference_mode(), which causal scores are made of; use torch.no_grad()"
+        )
     named = _name(model, encoder, "encoder"), _name(model, readout, "readout")
     known, key = recall(model), state_of(model, x, *named)
     if key in known:
@@ -54,7 +63,7 @@ def explain(
     model: nn.Module | Any,
     x: Tensor,
     *,
-    targets: Tensor | None = None,
+    targets: Tensor | Sequence[int] | None = None,
     encoder: nn.Module | str | None = None,
     readout: nn.Module | str | None = None,
 ) -> str:
@@ -71,7 +80,8 @@ def explain(
     state = RandomState(x.device)
     try:
         with torch.no_grad():
-            pieces = jacobian_pieces(model, x, targets, encoder=encoder, readout=readout)
+            rows = check_targets(targets, x.device)
+            pieces = jacobian_pieces(model, x, rows, encoder=encoder, readout=readout)
     finally:
         state.restore()
     cut = "" if len(pieces) == 1 else f", {len(pieces)} pieces"

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..kernels import matmul_l1
+from .factors import summable
 
 # Entries of the columns' products kept at a time for the scores.
 CHUNK_ELEMENTS = 2**20
@@ -46,7 +47,8 @@ class ColumnFactors:
 
     def l1(self, backend: str = "auto", precision: str | None = None) -> Tensor:
         """Sum over outputs and inputs, mean over windows, of the absolute Jacobian; a scalar, differentiable once."""
-        total = matmul_l1(self.slopes, self.weights, reduction="sum", backend=backend, precision=precision)
+        slopes, weights = summable(self.slopes), summable(self.weights)
+        total = matmul_l1(slopes, weights, reduction="sum", backend=backend, precision=precision)
         return total / self.n_windows
 
     def frobenius(self) -> Tensor:

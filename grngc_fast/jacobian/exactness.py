@@ -102,14 +102,17 @@ def check_factors(model: Any, x: Tensor) -> float:
     name = type(model).__name__
     if not (isinstance(model, nn.Module) and callable(getattr(model, "jacobian_factors", None))):
         raise ValueError(f"{name} is no torch module with a method jacobian_factors")
-    with torch.random.fork_rng(_devices(x)):
-        state = RandomState(x.device)
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
         forward = run(model, x, {})
         check_forecast(forward)
-        state.restore()
         with torch.no_grad():
             factors = factors_at(cast(HasFactors, model), x.detach())
             jacobian = factors.jacobian().double()
+    finally:
+        for module, training in modes:
+            module.training = training
     expected = (len(x), forward.forecast.shape[1], x[0].numel())
     if factors.n_windows != len(x) or jacobian.shape != expected:
         raise ValueError(
@@ -140,7 +143,3 @@ class RandomState:
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, self.device)
-
-
-def _devices(x: Tensor) -> list[torch.device]:
-    return [x.device] if x.device.type == "cuda" else []

@@ -46,7 +46,9 @@ class Factors:
         if left.dim() == right.dim() == 3 and left.stride(-2) == right.stride(-2) == 1:
             # Sides that lie transposed in memory: the transposed product leaves their gradients in the same layout.
             left, right, bias = right.mT, left.mT, None if bias is None else bias.mT
-        total = matmul_l1(left, right, self.scale, bias, reduction="sum", backend=backend, precision=precision)
+        left, right, scale, bias = (None if t is None else summable(t) for t in (left, right, self.scale, bias))
+        assert left is not None and right is not None
+        total = matmul_l1(left, right, scale, bias, reduction="sum", backend=backend, precision=precision)
         return total / self.n_windows if self._windowed else total
 
     def frobenius(self) -> Tensor:
@@ -189,6 +191,11 @@ def _chain_costs(sizes: list[int], n_windows: int) -> tuple[list[list[float]], l
             best = min(range(len(options)), key=options.__getitem__)
             cost[i][j], split[i][j] = options[best], i + best
     return cost, split
+
+
+def summable(x: Tensor) -> Tensor:
+    """Half precisions in float32: sums over windows leave their range."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
 
 
 def lag_major(columns: Tensor, n_lags: int) -> Tensor:

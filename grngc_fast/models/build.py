@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import InputError
 from .kan import KAN
@@ -50,7 +51,7 @@ def build(
     InputError : options that it does not have, or that cannot be together.
     """
     known = options_of(name)
-    unknown = sorted(set(options) - set(known))
+    unknown = [key for key in options if key not in known]
     if unknown:
         raise InputError(
             f"model_options has {', '.join(map(repr, unknown))}, which model={name!r} does not know;"
@@ -96,6 +97,12 @@ def adopt(module: nn.Module, windows: Tensor) -> nn.Module:
     name, (n_windows, n_lags, n_series) = type(module).__name__, windows.shape
     if not any(p.requires_grad for p in network.parameters()):
         raise InputError(f"model={name} has no parameter that requires a gradient: there is nothing to train")
+    for part in network.modules():
+        if isinstance(part, _BatchNorm):
+            raise InputError(
+                f"model={name} has a {type(part).__name__}, which in training mixes the windows of a batch, so that a window"
+                " has no gradient of its own; use LayerNorm"
+            )
     network.eval()
     shape = (n_windows, n_lags, n_series)
     try:

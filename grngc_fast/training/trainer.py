@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from dataclasses import dataclass
@@ -185,7 +186,10 @@ def _sample(model: nn.Module, windows: Windows, batches: _Batches, options: Trai
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+    return {
+        name: value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+        for name, value in model.state_dict().items()
+    }
 
 
 def _usable(model: nn.Module, x: Tensor, y: Tensor, validation_error: float, gradients: Tensor) -> bool:

@@ -7,6 +7,7 @@ refuses to answer once the second was used. Each backend's own attribute always 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,20 +29,42 @@ def current(device_type: str) -> str:
         return _NAMES.get(_backend(device_type).fp32_precision, "highest")
 
 
+_LOCK = threading.Lock()
+# Calls inside `library_products` by backend, and what torch was set to before the first of them.
+_INSIDE: dict[str, tuple[int, str]] = {}
+
+
 @contextlib.contextmanager
 def library_products(device_type: str, precision: str) -> Iterator[None]:
-    """torch's own products at this precision, its setting afterwards as before.
+    """torch's own products at this precision, its setting afterwards as before; several threads may be inside.
 
     On a CPU they are float32 whatever is asked for: what is cut into shorter formats is cut by the op itself.
     """
-    backend = _backend(device_type)
     during = "tf32" if device_type == "cuda" and precision != "highest" else "ieee"
-    before = backend.fp32_precision
-    if during == before or (during == "ieee" and before == "none"):
-        yield
-        return
-    backend.fp32_precision = during
+    _enter(device_type, during)
     try:
         yield
     finally:
-        backend.fp32_precision = before
+        _leave(device_type)
+
+
+def _enter(device_type: str, during: str) -> None:
+    backend = _backend(device_type)
+    with _LOCK:
+        count, before = _INSIDE.get(device_type, (0, backend.fp32_precision))
+        _INSIDE[device_type] = count + 1, before
+        if during != backend.fp32_precision and (during, backend.fp32_precision) != ("ieee", "none"):
+            backend.fp32_precision = during
+
+
+def _leave(device_type: str) -> None:
+    backend = _backend(device_type)
+    with _LOCK:
+        count, before = _INSIDE.pop(device_type)
+        if count > 1:
+            _INSIDE[device_type] = count - 1, before
+        elif backend.fp32_precision != before:
+            # What was inherited is inherited again, and follows its parent from then on.
+            backend.fp32_precision = "none"
+            if backend.fp32_precision != before:
+                backend.fp32_precision = before
