@@ -310,6 +310,8 @@ def _device(name: str) -> torch.device:
 def _check_options(est: GRNGC) -> None:
     """Every option by name, with what it may be."""
     own = isinstance(est.model, torch.nn.Module)
+    if isinstance(est.model, type):
+        raise InputError(f"model={est.model.__name__} is a class; pass an instance, such as {est.model.__name__}(...)")
     if not own and (not isinstance(est.model, str) or est.model not in MODELS):
         raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))} or a torch module")
     for name in ("hidden", "activation", "skip", "model_options"):

@@ -46,7 +46,10 @@ def jacobian_pieces(
     if encoder is None and readout is None and has_factors(model):
         return FactorPieces(model, x, targets)
     if not isinstance(model, nn.Module):
-        raise ValueError(f"the model is a {type(model).__name__}; expected a torch.nn.Module: wrap a function in one")
+        raise ValueError(
+            f"the model is a {type(model).__name__}; expected a torch.nn.Module: wrap a function in one, and of a fitted"
+            " GRNGC pass model_, which takes standardised windows"
+        )
     if torch.is_inference_mode_enabled():
         raise ValueError(
             "there are no gradients in torch.inference_mode(), which causal scores are made of; use torch.no_grad()"
@@ -177,7 +180,8 @@ def _refuse_batch_norm(model: nn.Module) -> None:
         if isinstance(module, _BatchNorm) and (module.training or not module.track_running_stats):
             raise ValueError(
                 f"{name or 'the model'} is batch normalisation in train mode: it mixes the windows of a batch, so a window"
-                " has no gradient of its own; call model.eval() or use LayerNorm"
+                " has no gradient of its own; use LayerNorm, or take the penalty in eval mode (model.eval()) and the forecast's"
+                " loss in train mode"
             )
 
 

@@ -110,7 +110,8 @@ def adopt(module: nn.Module, windows: Tensor) -> nn.Module:
             forecast = network(windows)
     except (ValueError, RuntimeError, IndexError, TypeError) as error:
         raise InputError(
-            f"model={name} cannot forecast windows (N, L, P) = {shape}, oldest step first: {error}"
+            f"model={name} cannot forecast windows (N, L, P) = {shape}, oldest step first, with lags={n_lags}:"
+            f" {type(error).__name__}: {error}"
         ) from error
     if not isinstance(forecast, Tensor):
         raise InputError(f"model={name} returns a {type(forecast).__name__}; wrap it to return its forecast (N, P)")
