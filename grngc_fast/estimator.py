@@ -39,8 +39,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     model : "mlp", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows (N, L, P), oldest
-        step first, to forecasts (N, P). "mlp" is the safe choice where data are few. A module is copied for every fit, with the weights that it has; if it offers
-        `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
+        step first, to forecasts (N, P). "mlp" is the safe choice where data are few. A module is copied for every fit, with
+        the weights that it has; if it offers `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its
+        readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
