@@ -112,7 +112,23 @@ class Positive(nn.Module):
         return nn.functional.softplus(self.head(torch.tanh(self.encoder(x.flatten(1)))))
 
 
+class Widening(nn.Module):
+    """A narrow encoder, and a wide network from it to the readout."""
+
+    def __init__(self, p: int, lags: int = 2, narrow: int = 2, wide: int = 15) -> None:
+        super().__init__()
+        self.encoder, self.readout = nn.Linear(p * lags, narrow), nn.Linear(wide, p)
+        self.inner = nn.Sequential(nn.Tanh(), nn.Linear(narrow, wide), nn.LayerNorm(wide), nn.GELU(), nn.Dropout(0.2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.readout(self.inner(self.encoder(x.flatten(1))))
+
+
 NETWORKS = {
+    "widening": (
+        Widening,
+        "middle by a product per unit: encoder 'encoder', readout 'readout', contraction 2",
+    ),
     "sequential": (torch_models.sequential, "diagonal middle: encoder '1', readout '4', contraction 8"),
     "deep": (torch_models.deep, "middle by a product per unit: encoder '1', readout '7', contraction 9"),
     "residual": (

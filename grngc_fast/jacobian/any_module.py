@@ -12,9 +12,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import FactorisationWarning
 from .discover import discover
-from .exactness import RandomState, check_forecast, factors_error, tolerance
+from .exactness import RandomState, check_forecast, factors_error
 from .factors import Factors
-from .forward_pass import ForwardPass, is_plain_linear, plain_linears, run
+from .forward_pass import ForwardPass, is_plain_linear, plain_linears, run, tolerance
 from .middle import take
 from .pieces import FactorPieces, ModulePieces, Pieces, recall, state_of
 from .protocol import check_targets, check_windows, has_factors
@@ -100,7 +100,11 @@ def _describe(route: Route, recipe: Recipe) -> str:
     named = [f"{role} {layer.name!r}" for role, layer in layers if layer is not None]
     if isinstance(route.skip, Tensor):
         named.append("a step of the windows added")
-    what = {"none": "diagonal middle", "units": "middle by a product per unit", "targets": "a product per output"}
+    what = {
+        "none": "diagonal middle",
+        "units": "middle by a product per unit",
+        "targets": "a product per output",
+    }
     if not recipe.width:
         return ", ".join(["general path: a product per output, rows stored", *named])
     return f"{what[recipe.products]}: {', '.join(named)}, contraction {recipe.width}"

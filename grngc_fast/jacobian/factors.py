@@ -46,8 +46,8 @@ class Factors:
         if left.dim() == right.dim() == 3 and left.stride(-2) == right.stride(-2) == 1:
             # Sides that lie transposed in memory: the transposed product leaves their gradients in the same layout.
             left, right, bias = right.mT, left.mT, None if bias is None else bias.mT
-        left, right, scale, bias = (None if t is None else summable(t) for t in (left, right, self.scale, bias))
-        assert left is not None and right is not None
+        scale, bias = (None if t is None else summable(t) for t in (self.scale, bias))
+        left, right = summable(left), summable(right)
         total = matmul_l1(left, right, scale, bias, reduction="sum", backend=backend, precision=precision)
         return total / self.n_windows if self._windowed else total
 
