@@ -16,7 +16,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grngc_fast import gradient_l1
 from grngc_fast.kernels.spline import reference as spline_reference
@@ -24,7 +23,7 @@ from grngc_fast.models import KAN, LSTM, MLP, TCN
 from tests import reference, torch_models
 
 from . import guard
-from .penalty import jacrev
+from .penalty import jacrev, step
 from .results import Row
 
 N_WINDOWS = 64
@@ -92,8 +91,6 @@ KINDS = (
     Kind("torch Transformer", 4, 64, lambda p: torch_models.Attention(p, 4, 64).eval()),
 )
 RIVALS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"loop": reference.gradient_l1, "vmap(jacrev)": jacrev}
-# torch's fused attention on a CPU cannot be differentiated twice.
-PLAIN_ATTENTION = SDPBackend.MATH
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,14 +113,6 @@ def run(args: argparse.Namespace) -> list[Row]:
             draw(rows, args.plot)
         return rows
     return [row for p in args.series for kind in kinds for row in measure(kind, p, args.windows, args.repeats)]
-
-
-def step(penalty: Callable[[nn.Module, Tensor], Tensor], model: nn.Module, x: Tensor) -> list[Tensor]:
-    """The value and the gradient of every parameter."""
-    wanted = list(model.parameters())
-    with sdpa_kernel(PLAIN_ATTENTION):
-        value = penalty(model, x)
-        return [value.detach(), *torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)]
 
 
 def measure(kind: Kind, n_series: int, n_windows: int, repeats: int) -> list[Row]:

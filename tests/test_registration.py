@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grngc_fast.kernels import matmul_abs_mean, matmul_l1
+from grngc_fast.kernels import matmul_abs_mean, matmul_l1, triton_here
 from tests.test_matmul_l1 import LAYOUTS, operands
 
 
@@ -97,10 +97,10 @@ def test_explicit_requests_are_met_or_refused(monkeypatch):
     from grngc_fast.kernels.matmul_l1 import dispatch
 
     a, b = torch.randn(5, 3), torch.randn(3, 6)
-    monkeypatch.setattr(dispatch, "_interpreted", lambda: False)
+    monkeypatch.setattr(triton_here, "interpreted", lambda: False)
     with pytest.raises(RuntimeError, match="backend='triton' cannot run here: the operands are on cpu, not on a GPU"):
         matmul_l1(a, b, backend="triton")
-    monkeypatch.setattr(dispatch, "_triton_installed", lambda: False)
+    monkeypatch.setattr(triton_here, "installed", lambda: False)
     with pytest.raises(RuntimeError, match="the package triton is not installed"):
         matmul_abs_mean(a, b, backend="triton")
     assert dispatch.resolve_backend("auto", a, 1e15) == "tiled"

@@ -8,10 +8,10 @@ import torch
 from scipy.interpolate import BSpline
 from torch import Tensor
 
+from grngc_fast.kernels import triton_here
 from grngc_fast.kernels.spline import (
     BASES,
     Basis,
-    op,
     reference,
     spline_functions,
     spline_slopes,
@@ -151,7 +151,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def _kernels():
     """The Triton kernels can run here, and write into memory full of NaN."""
     pytest.importorskip("triton")
-    if DEVICE == "cpu" and not op._interpreted():
+    if DEVICE == "cpu" and not triton_here.interpreted():
         pytest.skip("needs a CUDA device or TRITON_INTERPRET=1")
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(True)
@@ -272,9 +272,9 @@ def test_a_backend_is_met_or_refused(monkeypatch):
         spline_slopes(x.double(), weights.double(), basis, backend="triton")
     truth = spline_slopes(x, weights, basis, backend="reference")
     torch.testing.assert_close(spline_slopes(x, weights, basis), truth)
-    monkeypatch.setattr(op, "_interpreted", lambda: False)
+    monkeypatch.setattr(triton_here, "interpreted", lambda: False)
     with pytest.raises(RuntimeError, match="x is on cpu, not on a GPU"):
         spline_slopes(x, weights, basis, backend="triton")
-    monkeypatch.setattr(op, "_triton_installed", lambda: False)
+    monkeypatch.setattr(triton_here, "installed", lambda: False)
     with pytest.raises(RuntimeError, match="the package triton is not installed"):
         spline_slopes(x, weights, basis, backend="triton")

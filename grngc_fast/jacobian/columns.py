@@ -53,8 +53,7 @@ class ColumnFactors:
 
     def frobenius(self) -> Tensor:
         """Mean over windows of the squared Frobenius norm, from the Gram matrices (G x G) of both sides of a column."""
-        with torch.autocast(self.slopes.device.type, enabled=False):
-            gram_slopes, gram_weights = self.slopes.mT @ self.slopes, self.weights @ self.weights.mT
+        gram_slopes, gram_weights = self.slopes.mT @ self.slopes, self.weights @ self.weights.mT
         return (gram_slopes * gram_weights).sum() / self.n_windows
 
     def abs_mean(self, backend: str = "auto", precision: str | None = None) -> tuple[Tensor, Tensor]:

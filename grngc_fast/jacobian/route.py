@@ -95,10 +95,6 @@ class Route:
     def _layers(self) -> list[Layer]:
         return [layer for layer in (self.readout, self.encoder, self.skip) if isinstance(layer, Layer)]
 
-    @property
-    def factorised(self) -> bool:
-        return self.readout is not None or self.encoder is not None
-
     def holds(self, forward: ForwardPass) -> bool:
         """The pass was built as the route says: no path leads around its layers, nothing else was put between, and what the
         layers read and make went where it did before.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..jacobian import has_factors
+
+T = TypeVar("T")
 
 # A step's exact penalty is not worth sampling below this: 10 ms at 200 GFLOP/s.
 CHEAP_FLOPS = 2e9
@@ -39,13 +42,12 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     n_windows, n_lags, n_series = batch.shape
     model.eval()
     # Fused operators are not counted, but every parameter takes part in a product.
-    counted = _flops(lambda: model(batch[:1]))
+    _, counted = _counted(lambda: model(batch[:1]))
     forecast = 3.0 * n_windows * max(counted, 2 * sum(p.numel() for p in model.parameters()))
     window = 0.0
     if has_factors(model):
-        with torch.no_grad():
-            width = model.jacobian_factors(batch[:1]).width
-        window = 3.0 * _flops(lambda: model.jacobian_factors(batch[:1]))
+        factors, flops = _counted(lambda: model.jacobian_factors(batch[:1]))
+        width, window = factors.width, 3.0 * flops
     else:
         width = max(n_series, int(forecast) // (6 * n_windows * n_series * n_lags))
     budget, row = max(forecast, CHEAP_FLOPS), 6.0 * n_series * n_lags * width
@@ -55,8 +57,8 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     return PenaltySample(1, min(n_series, max(1, int((budget - window) / row))))
 
 
-def _flops(function: Callable[[], object]) -> int:
-    """Flops of the products of a call."""
+def _counted(function: Callable[[], T]) -> tuple[T, int]:
+    """The result of a call and the flops of its products."""
     with torch.no_grad(), torch.random.fork_rng([]), FlopCounterMode(display=False) as counter:
-        function()
-    return int(counter.get_total_flops())
+        result = function()
+    return result, int(counter.get_total_flops())

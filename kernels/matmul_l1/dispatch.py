@@ -10,13 +10,12 @@ An explicit request is met or refused, never replaced.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Iterator
-from functools import cache
 
 import torch
 from torch import Tensor
 
+from .. import triton_here
 from . import tiled
 from .precision import PRECISIONS, current, library_products
 from .results import Gradients, Needs
@@ -49,25 +48,11 @@ def resolve_backend(backend: str, x: Tensor, flop: float) -> str:
 def _obstacle(x: Tensor) -> str:
     if x.dtype == torch.float64:
         return "its kernels compute in float32, and the operands are float64"
-    if not _triton_installed():
-        return "the package triton is not installed"
-    if x.device.type == "cuda":
-        old = not torch.version.hip and torch.cuda.get_device_capability(x.device) < (8, 0)
-        return f"{torch.cuda.get_device_name(x.device)} is older than compute capability 8.0" if old else ""
-    return "" if x.device.type == "cpu" and _interpreted() else f"the operands are on {x.device}, not on a GPU"
-
-
-@cache
-def _triton_installed() -> bool:
-    return importlib.util.find_spec("triton") is not None
-
-
-@cache
-def _interpreted() -> bool:
-    """Triton was imported with TRITON_INTERPRET=1: its kernels run on the CPU, line by line, for tests."""
-    from . import gpu
-
-    return gpu.INTERPRETED
+    found = triton_here.obstacle(x, "the operands are")
+    if found or x.device.type != "cuda":
+        return found
+    old = not torch.version.hip and torch.cuda.get_device_capability(x.device) < (8, 0)
+    return f"{torch.cuda.get_device_name(x.device)} is older than compute capability 8.0" if old else ""
 
 
 def l1(

@@ -15,6 +15,8 @@ import platform
 import torch
 from torch import Tensor
 
+from . import floats
+
 
 @functools.cache
 def _works() -> bool:
@@ -69,23 +71,16 @@ class Tiles:
         return linear(self._rows[c], self._left, self.clipped).T
 
 
-class Products:
-    """As `floats.Products`: G = S b^T, summed over the column tiles of a row tile, and db = left^T S, over all tiles.
+class Products(floats.Products):
+    """The same by oneDNN.
 
     Signs lie transposed, (Q, R), so that G^T = b S^T and db^T = S^T left have a contiguous first operand.
     """
 
     def __init__(self, b: Tensor, columns: list[slice], want_left: bool, want_right: bool) -> None:
+        super().__init__(b, False, want_right)
         self._b = {c.start: b[:, c].contiguous() for c in columns} if want_left else {}
         self._sum_left: Tensor | None = None
-        self._sum_right = b.new_zeros(b.shape[1], b.shape[0]) if want_right else None
-
-    def begin(self, left: Tensor, span: slice) -> None:
-        """A new tile with this left side (R, K), of these windows."""
-
-    def signs(self, p: Tensor, clipped: bool = False) -> Tensor:
-        """sign(p) in the type of the products; p is lost."""
-        return p.sign_()
 
     def left(self, signs: Tensor, c: slice, first: bool, g: Tensor) -> None:
         """Add S b^T of columns c to the tile's sum, which `finish` writes to g."""
@@ -94,14 +89,10 @@ class Products:
 
     def right(self, signs: Tensor, left: Tensor, c: slice) -> None:
         """Add left^T S of columns c to db."""
-        assert self._sum_right is not None
-        self._sum_right[c] += linear(signs.T, left.T)
+        assert self._grad_right is not None
+        self._grad_right[c] += linear(signs.T, left.T)
 
     def finish(self, g: Tensor) -> None:
+        """G of the tile is complete."""
         assert self._sum_left is not None
         g.T.copy_(self._sum_left)
-
-    def grad_right(self) -> Tensor:
-        """db transposed, (Q, K)."""
-        assert self._sum_right is not None
-        return self._sum_right

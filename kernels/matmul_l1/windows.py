@@ -139,7 +139,7 @@ def run(
     bias = None if bias is None else bias.T.contiguous().T
     grads = Gradients(bias=torch.zeros_like(bias) if needs.bias and bias is not None else None)
     dense = not half and onednn.available(b)
-    products: floats.Products | int8.Products | onednn.Products
+    products: floats.Products | int8.Products
     if plan is not None:
         products = int8.Products(plan, b, size, columns, side.left_transposed, needs.left, needs.b)
     elif dense:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-from functools import cache
-
 import torch
 from torch import Tensor
 
+from .. import triton_here
 from . import dense, reference
 from .basis import Basis
 
@@ -106,24 +104,7 @@ def resolve_backend(backend: str, x: Tensor) -> str:
 def _obstacle(x: Tensor) -> str:
     if x.dtype != torch.float32:
         return f"its kernels compute in float32, and x is {x.dtype}"
-    if not _triton_installed():
-        return "the package triton is not installed"
-    if x.device.type == "cuda":
-        return ""
-    return "" if x.device.type == "cpu" and _interpreted() else f"x is on {x.device}, not on a GPU"
-
-
-@cache
-def _triton_installed() -> bool:
-    return importlib.util.find_spec("triton") is not None
-
-
-@cache
-def _interpreted() -> bool:
-    """Triton was imported with TRITON_INTERPRET=1: its kernels run on the CPU, line by line, for tests."""
-    from . import gpu
-
-    return gpu.INTERPRETED
+    return triton_here.obstacle(x, "x is")
 
 
 def _functions(x: Tensor, basis: Basis, derivatives: tuple[int, ...]) -> list[Tensor]:
