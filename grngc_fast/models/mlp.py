@@ -106,6 +106,15 @@ class MLP(nn.Module):
             return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
         return layered_factors(readout, layers, skip)
 
+    @torch.no_grad()
+    def start_linear(self, weight: Tensor, intercept: Tensor) -> None:
+        """Make the forecast weight x + intercept, (P, Q) columns lag-major and (P,): all else starts at zero effect."""
+        if self.skip is None:
+            raise ValueError("without a linear path the network cannot start as a linear forecaster; pass skip=True")
+        self.skip.copy_(weight)
+        self.biases[-1].copy_(intercept)
+        self.weights[-1].zero_()
+
     def _layers(self, h: Tensor) -> list[HiddenLayer]:
         """The hidden layers at inputs h (N, L * P), from the input side."""
         value, slope = ACTIVATIONS[self.activation]
