@@ -1,0 +1,64 @@
+"""Targets that also read their own past, which is no candidate cause of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# Of a target's own sum of squares, added to it: a constant stretch has no autoregression.
+RIDGE = 1e-4
+
+
+class OwnPast(nn.Module):
+    """y = network(causes), and for some targets y_i + sum_l w_il x_{t-l,i}: what a series makes of its own past.
+
+    The baseline that a Granger cause has to improve on. It is no cause: neither penalised nor scored.
+
+    Parameters
+    ----------
+    network : (N, L, C) -> (N, E).
+    n_causes : C.
+    targets : (E',) which outputs have it.
+    n_lags : L.
+
+    Shapes: x (N, L, C + E'), the causes and then the series of `targets`, oldest step first, to (N, E).
+    """
+
+    targets: Tensor
+
+    def __init__(self, network: nn.Module, n_causes: int, targets: Tensor, n_lags: int) -> None:
+        super().__init__()
+        self.network, self.n_causes, self.n_lags = network, n_causes, n_lags
+        self.register_buffer("targets", targets)
+        self.weight = nn.Parameter(torch.zeros(n_lags, len(targets)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        forecast: Tensor = self.network(x[..., : self.n_causes])
+        own = (x[..., self.n_causes :] * self.weight).sum(1)
+        return forecast.index_add(-1, self.targets, own.view(*forecast.shape[:-1], -1))
+
+    def causal_part(self, x: Tensor) -> tuple[Any, Tensor]:
+        """The network and the causes' windows (N, L, C): whose gradient is penalised and scored."""
+        return self.network, x[..., : self.n_causes]
+
+    def start(self, windows: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Set the weights to the autoregression of each series alone.
+
+        Parameters
+        ----------
+        windows : of x (n, L, C + E') and what followed, (n, E), standardised; a batch at a time.
+        """
+        n_lags, n_targets = self.weight.shape
+        gram = self.weight.new_zeros(n_targets, n_lags, n_lags, dtype=torch.float64)
+        cross = self.weight.new_zeros(n_targets, n_lags, 1, dtype=torch.float64)
+        for x, y in windows:
+            own = x[..., self.n_causes :].double().permute(2, 1, 0)
+            gram += own @ own.mT
+            cross += own @ y[:, self.targets].double().T.unsqueeze(-1)
+        diagonal = gram.diagonal(dim1=-2, dim2=-1)
+        diagonal += RIDGE * diagonal.mean(-1, keepdim=True) + torch.finfo(torch.float64).tiny
+        with torch.no_grad():
+            self.weight.copy_(torch.linalg.solve(gram, cross).squeeze(-1).T)
