@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import CausalGraph, check_selection
+from ..graph import check_selection, load_graph
 from ..series import SeriesTable
 from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
 
@@ -63,15 +63,13 @@ def fit(args: argparse.Namespace) -> None:
 def evaluate(args: argparse.Namespace) -> None:
     """A written result against known edges."""
     path = args.result / "scores.npz" if args.result.is_dir() else args.result
-    graph = CausalGraph.load(path)
-    truth = read_truth(args.truth, graph.names, ignore_unknown=args.ignore_unknown)
-    scores = graph.scores
-    if truth.ndim == 3:
-        if graph.lag_scores is None:
-            truth = np.asarray(truth.any(-1))
-        else:
-            scores = graph.lag_scores
-    _print_evaluation(evaluate_scores(scores, truth, diagonal=args.diagonal), args.diagonal)
+    graph = load_graph(path)
+    truth = read_truth(args.truth, graph.series, ignore_unknown=args.ignore_unknown)
+    place = {name: number for number, name in enumerate(graph.series)}
+    truth = truth[np.ix_([place[name] for name in graph.names], [place[name] for name in graph.causes])]
+    if truth.ndim == 3 and getattr(graph, "lag_scores", None) is None:
+        truth = np.asarray(truth.any(-1))
+    _print_evaluation(evaluate_scores(graph, truth, diagonal=args.diagonal), args.diagonal)
 
 
 def simulate(args: argparse.Namespace) -> None:
