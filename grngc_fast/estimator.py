@@ -20,7 +20,7 @@ from .candidates import CandidateEdges, candidate_edges
 from .errors import InputError
 from .graph import CausalGraph
 from .jacobian import ACTIVATIONS
-from .models import FORECASTERS, OwnPast, adopt, build, options_of
+from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
 from .scores import CausalScores, mean_gradients, strongest_lag
 from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, train
@@ -266,6 +266,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def _forecaster(self, windows: Windows, edges: CandidateEdges, generator: torch.Generator) -> torch.nn.Module:
         n_causes, n_effects = edges.n_causes, edges.n_effects
         if isinstance(self.model, torch.nn.Module):
+            if edges.allowed is not None:
+                refuse_candidates(f"model={type(self.model).__name__}")
             return adopt(self.model, windows.inputs(slice(0, 2))[..., :n_causes], n_effects)
         options, hidden, skip = self.model_options or {}, self._hidden(n_causes), self._skip(n_causes)
         return build(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from scipy.sparse import csr_array
@@ -87,18 +87,20 @@ def build(
         raise InputError(f"model={name!r}: {error}") from error
 
 
+def refuse_candidates(given: str) -> NoReturn:
+    """InputError: what was given cannot read other causes for other targets."""
+    raise InputError(
+        f"candidates that differ between targets need model='mlp' with one hidden layer and no model_options; got {given}"
+    )
+
+
 def _grouped(name: str, hidden: Sequence[int], options: Mapping[str, Any], allowed: csr_array) -> dict[str, Any]:
-    if name != "mlp" or len(hidden) > 1 or options:
-        given = (
-            f"model={name!r}"
-            if name != "mlp"
-            else f"model_options={dict(options)}"
-            if options
-            else f"hidden={list(hidden)}"
-        )
-        raise InputError(
-            f"candidates that differ between targets need model='mlp' with one hidden layer and no model_options; got {given}"
-        )
+    if name != "mlp":
+        refuse_candidates(f"model={name!r}")
+    if options:
+        refuse_candidates(f"model_options={dict(options)}")
+    if len(hidden) > 1:
+        refuse_candidates(f"hidden={list(hidden)}")
     return {"allowed": allowed, "hidden": hidden[0]}
 
 
