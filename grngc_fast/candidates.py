@@ -110,6 +110,13 @@ def _refuse_empty_rows(allowed: csr_array, effects: Sequence[str], among_regulat
         )
 
 
+def suggestion(unknown: str, names: Iterable[str]) -> str:
+    """What an unknown name may have been meant for."""
+    folded = {name.casefold(): name for name in names}
+    close = [folded[name] for name in difflib.get_close_matches(unknown.casefold(), folded, n=3)]
+    return f"did you mean {', '.join(map(repr, close))}?" if close else "check the names of the table"
+
+
 def _columns(what: str, wanted: Any, names: Sequence[str]) -> Columns:
     """Names or indices as columns, in the order given."""
     if wanted is None:
@@ -129,10 +136,7 @@ def _columns(what: str, wanted: Any, names: Sequence[str]) -> Columns:
 def _column(what: str, item: Any, column: dict[str, int], n_series: int) -> int:
     if isinstance(item, str):
         if item not in column:
-            folded = {name.casefold(): name for name in column}
-            close = [folded[name] for name in difflib.get_close_matches(item.casefold(), folded, n=3)]
-            hint = f"did you mean {', '.join(map(repr, close))}?" if close else "check the names of the table"
-            raise InputError(f"{what} names {item!r}, which is no series of the table; {hint}")
+            raise InputError(f"{what} names {item!r}, which is no series of the table; {suggestion(item, column)}")
         return column[str(item)]
     if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
         if not 0 <= int(item) < n_series:

@@ -13,17 +13,12 @@ from .training import Windows
 STRENGTHS = np.logspace(-2, 4, 25)
 
 
-def ridge_scores(windows: Windows, n_causes: int | None = None) -> NDArray[Any]:
+def ridge_scores(windows: Windows) -> NDArray[Any]:
     """Absolute coefficients (E, C, L) [effect, cause, lag], lag index 0 the most recent step.
 
     One factorisation of the inputs serves all targets and strengths.
-
-    Parameters
-    ----------
-    windows : standardised.
-    n_causes : C, how many of the series that the windows feed are causes, the first; default all.
     """
-    x = windows.inputs()[..., :n_causes].flip(1).double().cpu().numpy()
+    x = windows.inputs().flip(1).double().cpu().numpy()
     fitted = RidgeCV(alphas=STRENGTHS).fit(x.reshape(len(x), -1), windows.targets().double().cpu().numpy())
     coefficients: NDArray[Any] = np.abs(fitted.coef_).reshape(-1, *x.shape[1:])
     scores: NDArray[Any] = coefficients.swapaxes(1, 2)

@@ -186,8 +186,8 @@ def test_every_forecaster_takes_regulators(model):
 
 def test_the_ridge_yardstick_is_of_the_same_rectangle():
     series = drives().to_numpy()
-    windows = Windows.from_trajectories([series], 2, input_columns=[0, 1, 4], target_columns=[2, 3])
-    scores = ridge_scores(windows, 2)
+    windows = Windows.from_trajectories([series], 2, input_columns=[0, 1], target_columns=[2, 3])
+    scores = ridge_scores(windows)
     assert scores.shape == (2, 2, 2)
     assert scores[0, 0, 0] == pytest.approx(1.5, abs=0.1)
     assert scores[1, 1, 1] == pytest.approx(1.5, abs=0.1)
