@@ -179,7 +179,7 @@ def _check(table: SeriesTable, forecast: bool) -> None:
     if constant and table.n_steps > 1:
         raise InputError(
             f"constant series: {some(constant)}; a series that never changes can neither cause nor be caused: drop it"
-            " (read_table does with drop_constant=True)"
+            " (of a file pass drop_constant=True)"
         )
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-# Of a target's own sum of squares, added to it: a constant stretch has no autoregression.
-RIDGE = 1e-4
-
 
 class OwnPast(nn.Module):
     """y = network(causes), and for some targets y_i + sum_l w_il x_{t-l,i}: what a series makes of its own past.
 
-    The baseline that a Granger cause has to improve on. It is no cause: neither penalised nor scored.
+    The baseline that a Granger cause has to improve on. It is no cause: neither penalised nor scored. The weights start at
+    zero and learn beside the network: started at each series' autoregression they leave less to the causes than is theirs.
 
     Parameters
     ----------
@@ -43,22 +40,3 @@ class OwnPast(nn.Module):
     def causal_part(self, x: Tensor) -> tuple[Any, Tensor]:
         """The network and the causes' windows (N, L, C): whose gradient is penalised and scored."""
         return self.network, x[..., : self.n_causes]
-
-    def start(self, windows: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Set the weights to the autoregression of each series alone.
-
-        Parameters
-        ----------
-        windows : of x (n, L, C + E') and what followed, (n, E), standardised; a batch at a time.
-        """
-        n_lags, n_targets = self.weight.shape
-        gram = self.weight.new_zeros(n_targets, n_lags, n_lags, dtype=torch.float64)
-        cross = self.weight.new_zeros(n_targets, n_lags, 1, dtype=torch.float64)
-        for x, y in windows:
-            own = x[..., self.n_causes :].double().permute(2, 1, 0)
-            gram += own @ own.mT
-            cross += own @ y[:, self.targets].double().T.unsqueeze(-1)
-        diagonal = gram.diagonal(dim1=-2, dim2=-1)
-        diagonal += RIDGE * diagonal.mean(-1, keepdim=True) + torch.finfo(torch.float64).tiny
-        with torch.no_grad():
-            self.weight.copy_(torch.linalg.solve(gram, cross).squeeze(-1).T)
