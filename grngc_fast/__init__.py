@@ -12,7 +12,7 @@ if not (_Path(__file__).parent / "kernels").is_dir():
 from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
-from .graph import CausalGraph, Edge
+from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores
 
@@ -24,8 +24,10 @@ __all__ = [
     "Evaluation",
     "FitDivergedWarning",
     "InputError",
+    "SparseCausalGraph",
     "causal_scores",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",
+    "load_graph",
 ]

@@ -96,7 +96,7 @@ def mean_gradients(
     for x in batches:
         with torch.no_grad():
             pieces = jacobian_pieces(model, x, targets, encoder=encoder, readout=readout)
-            part_absolute, part_signed = (_by_lag(t, pieces, x) for t in means(pieces, backend, precision))
+            part_absolute, part_signed = (_by_lag(t, pieces) for t in means(pieces, backend, precision))
         count += len(x)
         weight = len(x) / count
         absolute = part_absolute if absolute is None else absolute.lerp_(part_absolute, weight)
@@ -106,11 +106,11 @@ def mean_gradients(
     return CausalScores(absolute, signed)
 
 
-def _by_lag(columns: Tensor, pieces: Pieces, x: Tensor) -> Tensor:
-    """(P, Q) -> (effect, cause, lag), most recent first."""
+def _by_lag(columns: Tensor, pieces: Pieces) -> Tensor:
+    """(E, Q) -> (effect, cause, lag), most recent first."""
     if isinstance(pieces, FactorPieces):
         return lag_major(columns, pieces.model.n_lags)
-    if x.dim() == 2:
+    if len(pieces.window_shape) == 1:
         return columns.unsqueeze(-1)
-    # In the order of x: (P, L, P), oldest step first.
-    return torch.unflatten(columns, 1, x.shape[1:]).flatten(2).flip(1).movedim(1, -1)
+    # In the order of the windows: (E, L, C), oldest step first.
+    return torch.unflatten(columns, 1, pieces.window_shape).flatten(2).flip(1).movedim(1, -1)

@@ -160,7 +160,7 @@ def _check(table: SeriesTable, forecast: bool) -> None:
         )
     duplicates = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
     if duplicates:
-        raise InputError(f"duplicate series names: {_some(duplicates)}; rename the columns so that each is distinct")
+        raise InputError(f"duplicate series names: {some(duplicates)}; rename the columns so that each is distinct")
     for number, trajectory in enumerate(table.trajectories):
         bad = ~np.isfinite(trajectory)
         if bad.any():
@@ -178,12 +178,13 @@ def _check(table: SeriesTable, forecast: bool) -> None:
     constant = [names[i] for i in np.flatnonzero(low == high)]
     if constant and table.n_steps > 1:
         raise InputError(
-            f"constant series: {_some(constant)}; a series that never changes can neither cause nor be caused: drop it"
-            " (read_table does with drop_constant=True)"
+            f"constant series: {some(constant)}; a series that never changes can neither cause nor be caused: drop it"
+            " (of a file pass drop_constant=True)"
         )
 
 
-def _some(items: Iterable[str], limit: int = 5) -> str:
+def some(items: Iterable[str], limit: int = 5) -> str:
+    """The first few, quoted, and how many more."""
     items = list(items)
     shown = ", ".join(repr(i) for i in items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"

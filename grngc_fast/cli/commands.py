@@ -6,18 +6,20 @@ import argparse
 import hashlib
 import secrets
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, lorenz96, read_table, read_truth, var
+from ..datasets import Dataset, lorenz96, read_names, read_table, read_truth, var
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import CausalGraph, check_selection
+from ..graph import check_selection, load_graph
 from ..series import SeriesTable
 from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
+from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
@@ -38,11 +40,9 @@ def fit(args: argparse.Namespace) -> None:
     out = OutputFolder(args.out, fit_files(), args.force)
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
-    truth = (
-        None
-        if args.truth is None
-        else read_truth(args.truth, table.names, ignore_unknown=args.ignore_unknown or args.drop_constant)
-    )
+    skipping = args.ignore_unknown or args.drop_constant
+    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=skipping)
+    chosen = _chosen_series(args, table.names, skipping)
     _warn_of_suspects(table)
     count = len(table.trajectories)
     print(
@@ -57,21 +57,32 @@ def fit(args: argparse.Namespace) -> None:
         "steps": table.n_steps,
         "trajectories": count,
     }
-    _fit_and_write(args, out, table, truth, source)
+    _fit_and_write(argparse.Namespace(**{**vars(args), **chosen}), out, table, truth, source)
+
+
+def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: bool) -> dict[str, Any]:
+    """Regulators, targets and candidate pairs as the estimator takes them."""
+    chosen: dict[str, Any] = {}
+    if args.regulators is not None:
+        chosen["regulators"] = read_names(args.regulators, names, "source", ignore_unknown=skipping)
+    if args.targets is not None:
+        chosen["targets"] = read_names(args.targets, names, "target", ignore_unknown=skipping)
+    if args.candidates is not None:
+        pairs = read_truth(args.candidates, names, ignore_unknown=skipping)
+        chosen["candidates"] = pairs.any(-1) if pairs.ndim == 3 else pairs
+    return chosen
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """A written result against known edges."""
     path = args.result / "scores.npz" if args.result.is_dir() else args.result
-    graph = CausalGraph.load(path)
-    truth = read_truth(args.truth, graph.names, ignore_unknown=args.ignore_unknown)
-    scores = graph.scores
-    if truth.ndim == 3:
-        if graph.lag_scores is None:
-            truth = np.asarray(truth.any(-1))
-        else:
-            scores = graph.lag_scores
-    _print_evaluation(evaluate_scores(scores, truth, diagonal=args.diagonal), args.diagonal)
+    graph = load_graph(path)
+    truth = read_truth(args.truth, graph.series, ignore_unknown=args.ignore_unknown)
+    place = {name: number for number, name in enumerate(graph.series)}
+    truth = truth[np.ix_([place[name] for name in graph.names], [place[name] for name in graph.causes])]
+    if truth.ndim == 3 and getattr(graph, "lag_scores", None) is None:
+        truth = np.asarray(truth.any(-1))
+    _print_evaluation(evaluate_scores(graph, truth, diagonal=args.diagonal), args.diagonal)
 
 
 def simulate(args: argparse.Namespace) -> None:
@@ -104,11 +115,12 @@ def _fit_and_write(
     if options["model_options"] is not None:
         options["model_options"] = dict(options["model_options"])
     found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
-    evaluation = None
+    evaluation = linear = None
     if truth is not None:
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
-        evaluation = evaluate_scores(found.scores_, truth)
-    record = run_record(found, seed, source, selection, evaluation)
+        truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
+        evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
+    record = run_record(found, seed, source, selection, evaluation, linear)
     write_fit(out, found, selection, record, truth)
 
     print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
@@ -117,6 +129,8 @@ def _fit_and_write(
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
         _print_evaluation(evaluation, diagonal=False)
+    if linear is not None:
+        print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
     print(f"wrote {out.path}: {', '.join(out.files)}")
 
 

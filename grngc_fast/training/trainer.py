@@ -31,7 +31,7 @@ class TrainingOptions:
 
     Attributes
     ----------
-    lam : penalty strength per target, loss = MSE + (lam / P) * sum_ij mean_n |J_ij|.
+    lam : penalty strength per target, loss = MSE + (lam / E) * sum_ij mean_n |J_ij|.
     max_steps, batch_size, learning_rate : of Adam with cosine decay to zero.
     validation_fraction : share of the windows held out, last in time.
     patience : evaluations without a better validation error before stopping; None never stops early.
@@ -57,7 +57,7 @@ def train(
 
     Parameters
     ----------
-    model : (N, L, P) -> (N, P)
+    model : (N, L, C) -> (N, E)
     windows : standardised windows.
     generator : CPU generator of batches and samples; the run depends on no other.
     verbose : 1 shows a progress bar.
@@ -88,7 +88,9 @@ def train(
             index = batches.next().to(windows.steps.device)
             x, y = training.inputs(index), training.targets(index)
             forecast = F.mse_loss(model(x).reshape(y.shape), y)
-            penalty = _sampled_penalty(model, x, sample, generator) if options.lam > 0 else forecast.new_zeros(())
+            penalty = (
+                _sampled_penalty(model, x, y.shape[1], sample, generator) if options.lam > 0 else forecast.new_zeros(())
+            )
             optimizer.zero_grad(set_to_none=True)
             (forecast + options.lam * penalty).backward()
             optimizer.step()
@@ -126,11 +128,12 @@ def train(
     return history
 
 
-def _sampled_penalty(model: nn.Module, x: Tensor, sample: PenaltySample, generator: torch.Generator) -> Tensor:
+def _sampled_penalty(
+    model: nn.Module, x: Tensor, n_outputs: int, sample: PenaltySample, generator: torch.Generator
+) -> Tensor:
     """Mean over targets of the summed absolute gradient, or an unbiased estimate of it."""
-    n_series = x.shape[2]
-    targets = sample.targets(n_series, generator, x.device)
-    n_targets = n_series if targets is None else len(targets)
+    targets = sample.targets(n_outputs, generator, x.device)
+    n_targets = n_outputs if targets is None else len(targets)
     return gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
 
 
@@ -178,10 +181,9 @@ class _Batches:
 
 def _sample(model: nn.Module, windows: Windows, batches: _Batches, options: TrainingOptions) -> PenaltySample:
     chosen = choose_sample(model, windows.inputs(slice(0, batches.size)))
-    n_series = windows.steps.shape[1]
     return PenaltySample(
         min(batches.size, options.penalty_windows or chosen.n_windows),
-        min(n_series, options.penalty_targets or chosen.n_targets),
+        min(windows.n_targets, options.penalty_targets or chosen.n_targets),
     )
 
 
@@ -208,5 +210,5 @@ def _validation_error(model: nn.Module, windows: Windows | None) -> float:
             F.mse_loss(model(windows.inputs(i)).reshape(len(i), -1), windows.targets(i), reduction="sum")
             for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
         ]
-    error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
+    error = float(torch.stack(parts).sum()) / (len(windows) * windows.n_targets)
     return error if math.isfinite(error) else math.inf
