@@ -1,7 +1,8 @@
 """From standardised windows to a trained model."""
 
 from .history import History
-from .trainer import TrainingOptions, train
+from .options import TrainingOptions
+from .trainer import Trainer, train
 from .windows import Windows
 
-__all__ = ["History", "TrainingOptions", "Windows", "train"]
+__all__ = ["History", "Trainer", "TrainingOptions", "Windows", "train"]
