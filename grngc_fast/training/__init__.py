@@ -1,8 +1,11 @@
 """From standardised windows to a trained model."""
 
+from .checkpoint import Checkpoint
+from .distributed import World
 from .history import History
+from .loop import train
 from .options import TrainingOptions
-from .trainer import Trainer, train
+from .trainer import Trainer
 from .windows import Windows
 
-__all__ = ["History", "Trainer", "TrainingOptions", "Windows", "train"]
+__all__ = ["Checkpoint", "History", "Trainer", "TrainingOptions", "Windows", "World", "train"]

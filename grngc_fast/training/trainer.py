@@ -5,18 +5,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import warnings
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from ..errors import FitDivergedWarning, InputError
+from ..errors import InputError
 from ..penalty import gradient_l1
 from ..scores import mean_gradients
 from .batches import Batches
+from .distributed import World
 from .history import History
 from .optimizer import build_optimizer
 from .options import TrainingOptions
@@ -27,37 +26,6 @@ from .windows import Windows
 ACTIVE_SHARE = 0.1
 # In standardised units the mean forecast has error 1.
 DIVERGED_ERROR = 1e6
-
-
-def train(
-    model: nn.Module, windows: Windows, options: TrainingOptions, generator: torch.Generator, verbose: int = 0
-) -> History:
-    """Train the model in place and leave it in eval mode with the parameters kept.
-
-    Parameters
-    ----------
-    model : (N, L, P) -> (N, P)
-    windows : standardised windows.
-    generator : CPU generator of batches and samples; the run depends on no other.
-    verbose : 1 shows a progress bar.
-
-    Raises
-    ------
-    InputError : a validation fraction that leaves no window on one side.
-    FloatingPointError : the loss is not finite from the first step on. Later a `FitDivergedWarning` is given, and the last
-        good parameters are kept.
-    """
-    trainer = Trainer(model, windows, options, generator)
-    with tqdm(total=options.max_steps, disable=verbose < 1, unit="step", dynamic_ncols=True) as bar:
-        while not trainer.finished:
-            if trainer.step() and trainer.history.stopped != "diverged":
-                _show(bar, trainer)
-    trainer.keep_best()
-    history = trainer.history
-    if history.stopped == "diverged":
-        message = f"training diverged at step {trainer.steps}; the parameters of step {history.best_step} were kept."
-        warnings.warn(f"{message} L{_advice(options)}", FitDivergedWarning, stacklevel=3)
-    return history
 
 
 class Trainer:
@@ -71,9 +39,14 @@ class Trainer:
     """
 
     def __init__(
-        self, model: nn.Module, windows: Windows, options: TrainingOptions, generator: torch.Generator
+        self,
+        model: nn.Module,
+        windows: Windows,
+        options: TrainingOptions,
+        generator: torch.Generator,
+        world: World,
     ) -> None:
-        self.model, self.options, self.generator = model, options, generator
+        self.model, self.options, self.generator, self.world = model, options, generator, world
         self._training, self._validation = windows.split(options.validation_fraction)
         if options.validation_fraction > 0 and self._validation is None:
             raise InputError(
@@ -97,18 +70,19 @@ class Trainer:
         FloatingPointError : the first evaluation finds a loss that is not finite.
         """
         index = self._batches.next().to(self._training.steps.device)
-        x, y = self._training.inputs(index), self._training.targets(index)
-        forecast = F.mse_loss(self.model(x).reshape(y.shape), y)
-        penalty = self._penalty(x) if self.options.lam > 0 else forecast.new_zeros(())
+        mine = self.world.share(index)
+        x, y = self._training.inputs(mine), self._training.targets(mine)
+        forecast = self._forecast_error(x, y, len(mine) / len(index))
+        penalty = self._penalty(index) if self.options.lam > 0 else forecast.new_zeros(())
         self._optimizer.zero_grad(set_to_none=True)
-        (forecast + self.options.lam * penalty).backward()
+        self._add_gradients(forecast + self.options.lam * penalty)
         self._optimizer.step()
         self._schedule.step()
         self._sums.add(forecast, penalty)
         self.steps += 1
         if self.steps % self._every and self.steps != self.options.max_steps:
             return False
-        self._evaluate(x, y)
+        self._evaluate(index, x, y)
         return True
 
     def keep_best(self) -> None:
@@ -117,14 +91,18 @@ class Trainer:
         self.model.eval()
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a run needs to go on from here, in plain containers; tensors are not copied."""
+        """All that a run needs to go on from here, in plain containers; tensors are not copied.
+
+        To be called, like `load_state_dict`, by all processes of the world.
+        """
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "batches": self._batches.state_dict(),
             "sample": dataclasses.asdict(self._sample),
-            "sums": self._sums.state_dict(),
+            "sums": self._sums.state_dict(self.world),
+            "random": self.world.gather(_random_state(self._training.steps.device)),
             "steps": self.steps,
             "finished": self.finished,
             "history": dataclasses.asdict(self.history),
@@ -134,42 +112,70 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` of a trainer with the same model, windows and options gave."""
+        """Take over what `state_dict` of a trainer with the same model, windows and options gave, and torch's random state."""
         device = self._training.steps.device
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._batches.load_state_dict(state["batches"])
         self._sample = PenaltySample(**state["sample"])
-        self._sums.load_state_dict(state["sums"], device)
+        self._sums.load_state_dict(state["sums"], device, self.world)
+        _set_random_state(state["random"][self.world.rank % len(state["random"])], device)
         self.steps, self.finished = state["steps"], state["finished"]
         self.history = History(**state["history"])
         self._best, self._waited = state["best"], state["waited"]
         self._kept = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in state["kept"].items()}
 
-    def _penalty(self, x: Tensor) -> Tensor:
-        """Mean over targets of the summed absolute gradient, or an unbiased estimate of it."""
-        n_series = x.shape[2]
-        targets = self._sample.targets(n_series, self.generator, x.device)
-        n_targets = n_series if targets is None else len(targets)
-        return gradient_l1(self.model, x[: self._sample.n_windows], targets=targets) / n_targets
+    def _forecast_error(self, x: Tensor, y: Tensor, share: float) -> Tensor:
+        """This process's part of the mean squared error of the batch."""
+        return F.mse_loss(self.model(x).reshape(y.shape), y) * share if len(x) else y.new_zeros(())
 
-    def _evaluate(self, x: Tensor, y: Tensor) -> None:
+    def _penalty(self, index: Tensor) -> Tensor:
+        """This process's part of the mean over targets of the summed absolute gradient, or of an unbiased estimate of it."""
+        n_series, world = self._training.steps.shape[1], self.world
+        targets = self._sample.targets(n_series, self.generator, index.device)
+        n_targets = n_series if targets is None else len(targets)
+        windows, share = index[: self._sample.n_windows], 1.0
+        if len(windows) >= world.size:
+            mine = world.share(windows)
+            share = len(mine) / len(windows)
+        else:
+            mine, targets = (
+                windows,
+                world.share(torch.arange(n_series, device=index.device) if targets is None else targets),
+            )
+            if not len(targets):
+                return self._training.steps.new_zeros(())
+        return gradient_l1(self.model, self._training.inputs(mine), targets=targets) / n_targets * share
+
+    def _add_gradients(self, loss: Tensor) -> None:
+        """Gradients of the loss of all processes, each of which passes its part."""
+        if loss.requires_grad:
+            loss.backward()
+        if self.world.size > 1:
+            for parameter in self.model.parameters():
+                if parameter.requires_grad:
+                    parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+                    self.world.sum(parameter.grad)
+
+    def _evaluate(self, index: Tensor, x: Tensor, y: Tensor) -> None:
         """Record where the run stands, keep the parameters if they are the best, and decide whether to go on."""
-        options, history = self.options, self.history
-        forecast, penalty = self._sums.means()
+        options, history, world = self.options, self.history, self.world
+        forecast, penalty = self._sums.means(world)
         # The loss was taken before the step: the parameters kept must give finite results themselves.
         self.model.eval()
-        error = _validation_error(self.model, self._validation)
-        gradients = mean_gradients(self.model, [x[: min(8, self._sample.n_windows)]]).summary
-        good = math.isfinite(penalty) and forecast < DIVERGED_ERROR and _usable(self.model, x, y, error, gradients)
+        error = _validation_error(self.model, self._validation, world)
+        gradients = self._gradients(index)
+        good = math.isfinite(penalty) and forecast < DIVERGED_ERROR and not math.isinf(error)
+        good = not world.sum(gradients.new_tensor(not (good and self._usable(x, y, gradients))))
         if not good and not len(history):
             reason = f"the loss was not finite, or exploded, within the first {self.steps} steps"
-            raise FloatingPointError(f"{reason}; l{_advice(options)}")
+            raise FloatingPointError(f"{reason}; l{advice(options)}")
         if not good:
             history.stopped, self.finished = "diverged", True
             return
-        edges = int((gradients > ACTIVE_SHARE * gradients.max()).sum())
+        strongest = world.largest(gradients.max())
+        edges = int(world.sum((gradients > ACTIVE_SHARE * strongest).sum()))
         history.append(self.steps, forecast, penalty, options.lam, error, edges)
         if self._validation is None or options.patience is None or error < self._best:
             self._best, self._kept, self._waited, history.best_step = error, _state(self.model), 0, self.steps
@@ -180,19 +186,24 @@ class Trainer:
         self.finished = self.finished or self.steps == options.max_steps
         self.model.train()
 
+    def _gradients(self, index: Tensor) -> Tensor:
+        """Mean absolute gradients of this process's targets over some windows of the batch."""
+        x = self._training.inputs(index[: min(8, self._sample.n_windows)])
+        if self.world.size == 1:
+            return mean_gradients(self.model, [x]).summary
+        targets = self.world.share(torch.arange(x.shape[2], device=x.device))
+        return mean_gradients(self.model, [x], targets=targets).summary if len(targets) else x.new_zeros(1, 1)
 
-def _show(bar: Any, trainer: Trainer) -> None:
-    history = trainer.history
-    bar.update(trainer.steps - bar.n)
-    shown = {
-        "loss": f"{history.loss[-1]:.4f}",
-        "penalty": f"{history.penalty[-1]:.3f}",
-        "edges": history.active_edges[-1],
-    }
-    bar.set_postfix(shown, refresh=False)
+    def _usable(self, x: Tensor, y: Tensor, gradients: Tensor) -> bool:
+        """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
+        with torch.no_grad():
+            error = self._forecast_error(x, y, 1.0)
+        finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in self.model.parameters())]
+        return bool(error < DIVERGED_ERROR) and all(map(bool, finite))
 
 
-def _advice(options: TrainingOptions) -> str:
+def advice(options: TrainingOptions) -> str:
+    """What to do about a divergence, without the first letter."""
     return f"ower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})"
 
 
@@ -208,17 +219,19 @@ class _Sums:
         self.total = parts if self.total is None else self.total + parts
         self.count += 1
 
-    def means(self) -> tuple[float, float]:
+    def means(self, world: World) -> tuple[float, float]:
         assert self.total is not None
-        forecast, penalty = (self.total / self.count).tolist()
+        forecast, penalty = (world.sum(self.total) / self.count).tolist()
         self.total, self.count = None, 0
         return forecast, penalty
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"total": self.total, "count": self.count}
+    def state_dict(self, world: World) -> dict[str, Any]:
+        return {"total": None if self.total is None else world.sum(self.total.clone()), "count": self.count}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        self.total = None if state["total"] is None else state["total"].to(device)
+    def load_state_dict(self, state: dict[str, Any], device: torch.device, world: World) -> None:
+        """Process 0 takes over what all had; the others go on from nothing."""
+        total = state["total"]
+        self.total = None if total is None else (total if world.rank == 0 else torch.zeros_like(total)).to(device)
         self.count = state["count"]
 
 
@@ -238,21 +251,29 @@ def _state(model: nn.Module) -> dict[str, Any]:
     }
 
 
-def _usable(model: nn.Module, x: Tensor, y: Tensor, validation_error: float, gradients: Tensor) -> bool:
-    """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
-    with torch.no_grad():
-        error = F.mse_loss(model(x).reshape(y.shape), y)
-    finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in model.parameters())]
-    return bool(error < DIVERGED_ERROR) and not math.isinf(validation_error) and all(map(bool, finite))
-
-
-def _validation_error(model: nn.Module, windows: Windows | None) -> float:
+def _validation_error(model: nn.Module, windows: Windows | None, world: World) -> float:
     if windows is None:
         return math.nan
+    steps = windows.steps
     with torch.no_grad():
         parts = [
             F.mse_loss(model(windows.inputs(i)).reshape(len(i), -1), windows.targets(i), reduction="sum")
-            for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
+            for i in world.share(torch.arange(len(windows), device=steps.device)).split(1024)
+            if len(i)
         ]
-    error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
+    total = world.sum(torch.stack(parts).sum() if parts else steps.new_zeros(()))
+    error = float(total) / (len(windows) * steps.shape[1])
     return error if math.isfinite(error) else math.inf
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor | None]:
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+
+
+def _set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
