@@ -133,7 +133,7 @@ def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):
         pytest.fail("the second interrupt was ignored")
 
     monkeypatch.setattr(Trainer, "step", stuck)
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
 
 
@@ -160,7 +160,7 @@ def test_other_data_are_refused(tmp_path):
     GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
     other = series()
     other[17, 2] += 1e-9
-    with pytest.raises(InputError, match="another run: data was '[0-9a-f]{32}', now"):
+    with pytest.raises(InputError, match=r"another run: data was '[0-9a-f]{32}', now"):
         GRNGC(**SIZE, checkpoint=tmp_path).fit(other)
 
 
@@ -214,16 +214,16 @@ def test_a_file_that_is_not_a_checkpoint_is_refused_and_left(harm, message, tmp_
 def test_a_folder_that_cannot_be_written_to_is_found_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "step", lambda self: pytest.fail("a step was taken"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="checkpoint='.*file' is a file; name a folder"):
+    with pytest.raises(InputError, match=r"checkpoint='.*file' is a file; name a folder"):
         GRNGC(**SIZE, checkpoint=tmp_path / "file").fit(series())
-    with pytest.raises(InputError, match="checkpoint='.*below' cannot be written to .*Not a directory"):
+    with pytest.raises(InputError, match=r"checkpoint='.*below' cannot be written to .*Not a directory"):
         GRNGC(**SIZE, checkpoint=tmp_path / "file" / "below").fit(series())
 
     def full(*_):
         raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(InputError, match="cannot be written to .*failed writing file.*; free space"):
+    with pytest.raises(InputError, match=r"cannot be written to .*failed writing file.*; free space"):
         GRNGC(**SIZE, checkpoint=tmp_path / "full").fit(series())
     assert not list((tmp_path / "full").iterdir())
     with pytest.raises(InputError, match="checkpoint=7; expected the path of a folder"):
@@ -247,7 +247,7 @@ def test_a_write_that_fails_in_the_middle_leaves_the_checkpoint_before(tmp_path,
         patch.setattr(torch, "save", full)
         with (
             pytest.warns(CheckpointWarning, match="step 40 could not be written .*No space.*; that of step 10 is kept"),
-            pytest.raises(KeyboardInterrupt, match="stopped at step 40 of 60; .* holds step 10"),
+            pytest.raises(KeyboardInterrupt, match=r"stopped at step 40 of 60; .* holds step 10"),
         ):
             GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
     assert (tmp_path / FILE).read_bytes() == before
@@ -277,7 +277,7 @@ def test_a_module_whose_state_cannot_be_kept_is_refused_before_training(tmp_path
 def test_no_checkpoint_no_file_and_signals_as_ever(tmp_path, monkeypatch, stop_at):
     monkeypatch.chdir(tmp_path)
     stop_at(5, signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match="^$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
         GRNGC(**SIZE).fit(series())
     assert not list(tmp_path.iterdir())
 

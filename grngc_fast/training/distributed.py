@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 # Longer than any process computes between two meetings, a large checkpoint's writing included.
 TIMEOUT = timedelta(minutes=10)
+# Numbers below which a message costs its latency.
+SMALL = 2**16
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,17 @@ class World:
     def sum(self, value: Tensor) -> Tensor:
         """The sum over processes, written into `value`."""
         return self._reduced(value, dist.ReduceOp.SUM) if self.size > 1 else value
+
+    def sum_each(self, values: Sequence[Tensor]) -> None:
+        """`sum` of each; small ones travel together."""
+        small = [value for value in values if value.numel() <= SMALL]
+        for value in values:
+            if value.numel() > SMALL:
+                self.sum(value)
+        if small and self.size > 1:
+            sums = self.sum(torch.cat([value.flatten() for value in small])).split([value.numel() for value in small])
+            for value, part in zip(small, sums, strict=True):
+                value.copy_(part.view_as(value))
 
     def largest(self, value: Tensor) -> Tensor:
         """The largest over processes, elementwise, written into `value`."""

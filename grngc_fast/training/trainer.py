@@ -101,8 +101,9 @@ class Trainer:
             "schedule": self._schedule.state_dict(),
             "batches": self._batches.state_dict(),
             "sample": dataclasses.asdict(self._sample),
-            "sums": self._sums.state_dict(self.world),
-            "random": self.world.gather(_random_state(self._training.steps.device)),
+            "processes": self.world.gather(
+                {"sums": self._sums.state_dict(), "random": _random_state(self._training.steps.device)}
+            ),
             "steps": self.steps,
             "finished": self.finished,
             "history": dataclasses.asdict(self.history),
@@ -119,8 +120,9 @@ class Trainer:
         self._schedule.load_state_dict(state["schedule"])
         self._batches.load_state_dict(state["batches"])
         self._sample = PenaltySample(**state["sample"])
-        self._sums.load_state_dict(state["sums"], device, self.world)
-        _set_random_state(state["random"][self.world.rank % len(state["random"])], device)
+        processes = state["processes"]
+        self._sums.load_state_dict([process["sums"] for process in processes], device, self.world)
+        _set_random_state(processes[self.world.rank % len(processes)]["random"], device)
         self.steps, self.finished = state["steps"], state["finished"]
         self.history = History(**state["history"])
         self._best, self._waited = state["best"], state["waited"]
@@ -153,10 +155,10 @@ class Trainer:
         if loss.requires_grad:
             loss.backward()
         if self.world.size > 1:
-            for parameter in self.model.parameters():
-                if parameter.requires_grad:
-                    parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-                    self.world.sum(parameter.grad)
+            learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            for parameter in learned:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            self.world.sum_each([parameter.grad for parameter in learned if parameter.grad is not None])
 
     def _evaluate(self, index: Tensor, x: Tensor, y: Tensor) -> None:
         """Record where the run stands, keep the parameters if they are the best, and decide whether to go on."""
@@ -225,14 +227,18 @@ class _Sums:
         self.total, self.count = None, 0
         return forecast, penalty
 
-    def state_dict(self, world: World) -> dict[str, Any]:
-        return {"total": None if self.total is None else world.sum(self.total.clone()), "count": self.count}
+    def state_dict(self) -> dict[str, Any]:
+        return {"total": None if self.total is None else self.total.cpu(), "count": self.count}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device, world: World) -> None:
-        """Process 0 takes over what all had; the others go on from nothing."""
-        total = state["total"]
-        self.total = None if total is None else (total if world.rank == 0 else torch.zeros_like(total)).to(device)
-        self.count = state["count"]
+    def load_state_dict(self, states: list[dict[str, Any]], device: torch.device, world: World) -> None:
+        """Take over what all processes had; where they were another number, process 0 takes all."""
+        totals, self.count = [state["total"] for state in states], states[0]["count"]
+        if totals[0] is None:
+            self.total = None
+        elif len(totals) == world.size:
+            self.total = totals[world.rank].to(device)
+        else:
+            self.total = torch.stack(totals).sum(0).mul(world.rank == 0).to(device)
 
 
 def _sample(model: nn.Module, windows: Windows, batches: Batches, options: TrainingOptions) -> PenaltySample:
