@@ -17,7 +17,9 @@ from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
 from ..graph import check_selection, load_graph
+from ..resumption import recorded_random_state
 from ..series import SeriesTable
+from ..training import World
 from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
 from .yardstick import ridge_evaluation
 
@@ -108,7 +110,8 @@ def _fit_and_write(
     source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
-    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    world = World.current()
+    seed = world.first(_unsaid_seed(args)) if args.seed is None else args.seed
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
     options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
@@ -121,7 +124,8 @@ def _fit_and_write(
         truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
         evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
     record = run_record(found, seed, source, selection, evaluation, linear)
-    write_fit(out, found, selection, record, truth)
+    if world.rank == 0:
+        write_fit(out, found, selection, record, truth)
 
     print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
     for edge in found.graph_.edges(**selection)[:SHOWN_EDGES]:
@@ -132,6 +136,12 @@ def _fit_and_write(
     if linear is not None:
         print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
     print(f"wrote {out.path}: {', '.join(out.files)}")
+
+
+def _unsaid_seed(args: argparse.Namespace) -> int:
+    """That of the run to go on with, else a random one."""
+    recorded = None if args.checkpoint is None else recorded_random_state(args.checkpoint)
+    return secrets.randbelow(2**31) if recorded is None else recorded
 
 
 def _warn_of_suspects(table: SeriesTable) -> None:

@@ -149,6 +149,12 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--patience", "evaluations without progress before stopping", type=int)
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="keep the state of training in this folder; the same command goes on from it after an interruption",
+    )
+    add("--checkpoint-minutes", "time between two checkpoints", type=float, metavar="M")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--top-k", type=int, metavar="K", help="write the K strongest edges (all pairs, at most 100000)"
