@@ -22,17 +22,14 @@ from .errors import InputError
 from .graph import CausalGraph
 from .jacobian import ACTIVATIONS
 from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
+from .plan import Plan, decide
 from .resumption import settle
 from .scores import CausalScores, mean_gradients, strongest_lag
 from .series import SeriesTable, as_series_table
-from .training import History, TrainingOptions, Windows, World, train
+from .training import History, TrainingOptions, Windows, World, start_linear, train
 
-MODELS = tuple(FORECASTERS)
-SKIP_ABOVE_INPUTS = 200
+MODELS = ("auto", *FORECASTERS)
 MAX_HIDDEN = 2**20
-# Of each network where the candidates of targets differ: on 100 genes of DREAM4 with 20 decoys to a target 8, 32 and 128
-# units gave AUPRC .42, .35 and .30 among the candidates, 8 in a third of the time of 128.
-GROUP_HIDDEN = 8
 
 
 class GRNGC(BaseEstimator):  # type: ignore[misc]
@@ -113,16 +110,16 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str | torch.nn.Module = "mlp",
+        model: str | torch.nn.Module = "auto",
         lags: int = 1,
-        lam: float = 0.1,
+        lam: float | None = None,
         hidden: int | Sequence[int] | None = None,
         *,
         activation: str | None = None,
         skip: bool | None = None,
-        max_steps: int = 1000,
+        max_steps: int | None = None,
         batch_size: int = 64,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
@@ -189,16 +186,18 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
             windows = self._windows(edges, _standardised(scaler, table), device)
             seed = int(check_random_state(self.random_state).randint(2**31))
-        seed, checkpoint = settle(self._chosen(edges, device), table, seed, world)
+        seed, checkpoint = settle(self._run(edges, device), table, seed, world)
         generator = torch.Generator().manual_seed(seed)
         # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed + world.rank)
+            plan = decide({**self.get_params(deep=False), "hidden": self._widths()}, edges, windows, seed, world)
             with world.refused_together():
-                network = self._network(windows, edges, generator)
-            history = train(
-                network, windows, self._training_options(), generator, self.verbose, checkpoint=checkpoint, world=world
-            )
+                network = self._network(plan, windows, edges, generator)
+            options = self._training_options(plan)
+            if plan.linear_start:
+                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
+            history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
         scores = _all_scores(network, windows, world)
         graph = CausalGraph(
             scores=scores.summary.numpy(),
@@ -206,7 +205,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             causes=tuple(table.names[i] for i in edges.causes),
             lag_scores=scores.absolute.numpy(),
             signed_scores=strongest_lag(scores).numpy(),
-            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(edges)},
+            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)},
         )
         # All at once, so that a fit that fails leaves an earlier one whole.
         self.scaler_, self.model_, self.graph_ = scaler, network, graph
@@ -281,67 +280,58 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             trajectories, self.lags, device=device, input_columns=edges.inputs, target_columns=edges.effects
         )
 
-    def _network(self, windows: Windows, edges: CandidateEdges, generator: torch.Generator) -> torch.nn.Module:
+    def _network(
+        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
+    ) -> torch.nn.Module:
         device = windows.steps.device
-        network = self._forecaster(windows, edges, generator).to(device, torch.float32)
+        network = self._forecaster(plan, windows, edges, generator).to(device, torch.float32)
         if not len(edges.own_past):
             return network
         return OwnPast(network, edges.n_causes, torch.as_tensor(edges.own_past), self.lags).to(device)
 
-    def _forecaster(self, windows: Windows, edges: CandidateEdges, generator: torch.Generator) -> torch.nn.Module:
+    def _forecaster(
+        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
+    ) -> torch.nn.Module:
         n_causes, n_effects = edges.n_causes, edges.n_effects
         if isinstance(self.model, torch.nn.Module):
             if edges.allowed is not None:
                 refuse_candidates(f"model={type(self.model).__name__}")
             return adopt(self.model, windows.inputs(slice(0, 2))[..., :n_causes], n_effects)
-        options, hidden, skip = self.model_options or {}, self._hidden(edges), self._skip(n_causes)
-        return build(
-            self.model, n_causes, n_effects, edges.allowed, self.lags, hidden, self.activation, skip, options, generator
-        )
+        sizes, options = (n_causes, n_effects, edges.allowed, self.lags), self.model_options or {}
+        return build(plan.model, *sizes, plan.hidden, self.activation, plan.skip, options, generator)
 
-    def _hidden(self, edges: CandidateEdges) -> tuple[int, ...]:
-        if self.hidden is None:
-            return (GROUP_HIDDEN if edges.allowed is not None else max(128, edges.n_causes // 4),)
-        return tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
+    def _widths(self) -> tuple[int, ...] | None:
+        return None if self.hidden is None else tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
 
-    def _skip(self, n_series: int) -> bool:
-        return n_series * self.lags > SKIP_ABOVE_INPUTS if self.skip is None else bool(self.skip)
-
-    def _training_options(self) -> TrainingOptions:
+    def _training_options(self, plan: Plan) -> TrainingOptions:
         return TrainingOptions(
-            lam=float(self.lam),
-            max_steps=int(self.max_steps),
+            lam=plan.lam,
+            max_steps=int(plan.max_steps),
             batch_size=int(self.batch_size),
-            learning_rate=float(self.learning_rate),
+            learning_rate=plan.learning_rate,
             validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
             patience=self.patience if self.early_stopping else None,
             penalty_windows=self.penalty_windows,
             penalty_targets=self.penalty_targets,
         )
 
-    def _chosen(self, edges: CandidateEdges, device: torch.device) -> dict[str, Any]:
-        """Parameters with what the library chooses for those that are None."""
-        chosen = {**self.get_params(deep=False), "device": device.type}
-        chosen |= {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
-        if isinstance(self.model, torch.nn.Module):
-            return chosen
-        return {**chosen, "hidden": self._hidden(edges), "skip": self._skip(edges.n_causes)}
+    def _run(self, edges: CandidateEdges, device: torch.device) -> dict[str, Any]:
+        """Parameters that make a run what it is, series and pairs resolved."""
+        chosen = {**self.get_params(deep=False), "device": device.type, "hidden": self._widths()}
+        return chosen | {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
 
-    def _settings(self, edges: CandidateEdges) -> dict[str, Any]:
+    def _settings(self, plan: Plan, edges: CandidateEdges) -> dict[str, Any]:
         """Parameters as JSON takes them; series and pairs that were chosen as their number, the graph has the names."""
-        plain, n_series = (str, int, float, bool, type(None)), edges.n_causes
+        plain = (str, int, float, bool, type(None))
         settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
         counts = {"regulators": edges.n_causes, "targets": edges.n_effects, "candidates": edges.n_pairs}
         settings |= {name: count for name, count in counts.items() if getattr(self, name) is not None}
         if isinstance(self.model, torch.nn.Module):
-            return {**settings, "model": type(self.model).__qualname__}
-        options = {**options_of(self.model), **(self.model_options or {})}
-        chosen = {"hidden": list(self._hidden(edges)), "skip": self._skip(n_series)}
-        return {
-            **settings,
-            **chosen,
-            "model_options": {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()},
-        }
+            decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
+            return {**settings, **decided, "model": type(self.model).__qualname__}
+        options = {**options_of(plan.model), **(self.model_options or {})}
+        shown = {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()}
+        return {**settings, **plan.settings(), "model_options": shown}
 
 
 def _fitted_scaler(table: SeriesTable) -> StandardScaler:
@@ -410,9 +400,9 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
     if not isinstance(est.own_past, (bool, np.bool_)):
         raise InputError(f"own_past={est.own_past!r}; expected True or False")
-    for name in ("lags", "max_steps", "batch_size", "patience"):
+    for name in ("lags", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    for name in ("penalty_windows", "penalty_targets"):
+    for name in ("max_steps", "penalty_windows", "penalty_targets"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):
@@ -420,8 +410,10 @@ def _check_options(est: GRNGC) -> None:
     _need(est, "checkpoint_minutes", numbers.Real, lambda v: v >= 0, "a number of at least 0")
     if est.skip is not None and not isinstance(est.skip, (bool, np.bool_)):
         raise InputError(f"skip={est.skip!r}; expected True, False or None")
-    _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "a number of at least 0")
-    _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
+    if est.lam is not None:
+        _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "None or a number of at least 0")
+    if est.learning_rate is not None:
+        _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "None or a number above 0")
     _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
     widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
     fits = [not isinstance(h, bool) and isinstance(h, numbers.Integral) and 1 <= int(h) <= MAX_HIDDEN for h in widths]

@@ -24,6 +24,10 @@ from .windows import Windows
 
 # A pair counts as active above this share of the strongest one's mean absolute gradient.
 ACTIVE_SHARE = 0.1
+# An evaluation, with a copy of the parameters, takes the time of some steps.
+MIN_STEPS_BETWEEN = 5
+# Active edges are counted on the rows of about this many targets and scaled up.
+COUNTED_TARGETS = 256
 # In standardised units the mean forecast has error 1.
 DIVERGED_ERROR = 1e6
 
@@ -53,10 +57,12 @@ class Trainer:
                 f"validation_fraction={options.validation_fraction:g} of {len(windows)} windows leaves none to hold out or"
                 " none to train on; change it, or train on all (early_stopping=False)"
             )
-        self._every = options.evaluate_every or max(1, options.max_steps // 50)
+        self._every = options.evaluate_every or max(MIN_STEPS_BETWEEN, options.max_steps // 50)
         self._optimizer, self._schedule = build_optimizer(model, options)
         self._batches = Batches(len(self._training), options.batch_size, generator)
         self._sample = _sample(model, self._training, self._batches, options)
+        # Every so many targets are looked at in an evaluation.
+        self._stride = max(1, self._training.n_targets // COUNTED_TARGETS)
         self._sums = _Sums()
         self._best, self._kept, self._waited = math.inf, _state(model), 0
         self.steps, self.finished, self.history = 0, False, History()
@@ -177,7 +183,7 @@ class Trainer:
             history.stopped, self.finished = "diverged", True
             return
         strongest = world.largest(gradients.max())
-        edges = int(world.sum((gradients > ACTIVE_SHARE * strongest).sum()))
+        edges = int(world.sum((gradients > ACTIVE_SHARE * strongest).sum())) * self._stride
         history.append(self.steps, forecast, penalty, options.lam, error, edges)
         if self._validation is None or options.patience is None or error < self._best:
             self._best, self._kept, self._waited, history.best_step = error, _state(self.model), 0, self.steps
@@ -189,12 +195,13 @@ class Trainer:
         self.model.train()
 
     def _gradients(self, index: Tensor) -> Tensor:
-        """Mean absolute gradients of this process's targets over some windows of the batch."""
-        x = self._training.inputs(index[: min(8, self._sample.n_windows)])
-        if self.world.size == 1:
-            return mean_gradients(self.model, [x]).summary
-        targets = self.world.share(torch.arange(self._training.n_targets, device=x.device))
-        return mean_gradients(self.model, [x], targets=targets).summary if len(targets) else x.new_zeros(1, 1)
+        """Mean absolute gradients of this process's part of the targets looked at, over some windows of the batch."""
+        x, n_targets = self._training.inputs(index[: min(8, self._sample.n_windows)]), self._training.n_targets
+        counted = torch.arange(0, n_targets, self._stride, device=x.device)
+        targets = None if self.world.size == 1 and self._stride == 1 else self.world.share(counted)
+        if targets is not None and not len(targets):
+            return x.new_zeros(1, 1)
+        return mean_gradients(self.model, [x], targets=targets).summary
 
     def _usable(self, x: Tensor, y: Tensor, gradients: Tensor) -> bool:
         """Forecast, gradients and parameters are finite, and the forecast is not absurd."""

@@ -88,6 +88,15 @@ class Windows:
         rows = self.starts[index] + self.n_lags
         return self.steps[rows] if self.target_columns is None else self.steps[rows[:, None], self.target_columns]
 
+    def columns(self) -> Tensor:
+        """(N, L * C), inputs of all windows as a linear forecaster reads them: lag-major, most recent step first."""
+        return self.inputs().flip(1).flatten(1)
+
+    def of_targets(self, chosen: Tensor) -> Windows:
+        """The same windows with some of the targets, by their position among them."""
+        given = self.target_columns
+        return replace(self, target_columns=chosen if given is None else given[chosen])
+
     def batches(self, size: int = 256) -> Iterator[Tensor]:
         """Inputs of all windows in order, (up to `size`, L, C) at a time."""
         for index in torch.arange(len(self), device=self.steps.device).split(size):
