@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +18,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .errors import InputError
-from .graph import CausalGraph
+from .graph import SparseCausalGraph
 from .jacobian import ACTIVATIONS
 from .models import FORECASTERS, adopt, build, options_of
-from .scores import CausalScores, mean_gradients, strongest_lag
+from .score_sinks import Graph
+from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, train
 
@@ -56,6 +58,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     validation_fraction, patience : see `early_stopping`.
     penalty_windows, penalty_targets : how many windows and targets a step penalises; None takes all while that is cheap,
         else a random sample that costs about as much as the forecast.
+    score_windows : how many windows scores are averaged over, drawn at random; None takes all while that costs no more than a
+        training (`grngc_fast.scoring`), and a sample else. Of a sample `graph_` has `standard_error` too.
+    edges_per_target : keep this many causes of each effect and no matrix of all scores; `graph_` is a `SparseCausalGraph` then.
+    scores_file : `.npy` file that all scores are streamed to, for more than memory holds; `graph_` reads them from there.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
         "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
@@ -64,10 +70,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    scores_ : (P, P) array, [effect, cause], the largest over lags.
+    scores_ : (P, P) array, [effect, cause], the largest over lags. None of the three arrays with `edges_per_target`.
     lag_scores_ : (P, P, L) array, [effect, cause, lag], lag index 0 the most recent step.
     signed_scores_ : (P, P) array, mean signed gradient at the strongest lag.
-    graph_ : CausalGraph with the same, and names.
+    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`.
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
     scaler_ : sklearn StandardScaler of the series.
@@ -100,6 +106,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         penalty_windows: int | None = None,
         penalty_targets: int | None = None,
+        score_windows: int | None = None,
+        edges_per_target: int | None = None,
+        scores_file: str | os.PathLike[str] | None = None,
         model_options: Mapping[str, Any] | None = None,
         device: str = "auto",
         random_state: Any = None,
@@ -119,6 +128,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.penalty_windows = penalty_windows
         self.penalty_targets = penalty_targets
+        self.score_windows = score_windows
+        self.edges_per_target = edges_per_target
+        self.scores_file = scores_file
         self.model_options = model_options
         self.device = device
         self.random_state = random_state
@@ -137,6 +149,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         InputError : data or options that cannot be used. FloatingPointError : a loss that is not finite from the start.
         """
         _check_options(self)
+        scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
         table = as_series_table(X)
         device = _device(self.device)
         started = time.perf_counter()
@@ -149,16 +162,11 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             torch.manual_seed(seed)
             network = self._network(windows, generator)
             history = train(network, windows, self._training_options(), generator, self.verbose)
-        scores = _all_scores(network, windows)
-        graph = CausalGraph(
-            scores=scores.summary.numpy(),
-            names=table.names,
-            lag_scores=scores.absolute.numpy(),
-            signed_scores=strongest_lag(scores).numpy(),
-            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(table.n_series)},
-        )
+        settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(table.n_series)}
+        graph = score_graph(network, windows, table.names, table.names, scoring, generator, settings)
         # All at once, so that a fit that fails leaves an earlier one whole.
-        self.scaler_, self.model_, self.graph_ = scaler, network, graph
+        self.scaler_, self.model_ = scaler, network
+        self.graph_: Graph = graph
         self.history_: History = history
         self.fit_seconds_ = time.perf_counter() - started
         self.n_features_in_ = table.n_series
@@ -170,20 +178,26 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     @property
     def scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        return self.graph_.scores
+        return self._of_all_scores("scores")
 
     @property
     def lag_scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        assert self.graph_.lag_scores is not None
-        return self.graph_.lag_scores
+        # With one lag the graph keeps them once.
+        return self._of_all_scores("lag_scores" if self.lags > 1 else "scores").reshape(*self.graph_.shape, -1)
 
     @property
     def signed_scores_(self) -> NDArray[Any]:
+        return self._of_all_scores("signed_scores")
+
+    def _of_all_scores(self, name: str) -> NDArray[Any]:
         check_is_fitted(self, "graph_")
-        assert self.graph_.signed_scores is not None
-        return self.graph_.signed_scores
+        if isinstance(self.graph_, SparseCausalGraph):
+            raise AttributeError(
+                f"{name}_: with edges_per_target={self.edges_per_target} only the strongest edges are kept; use"
+                " graph_.to_scipy() or graph_.edges()"
+            )
+        array: NDArray[Any] = getattr(self.graph_, name)
+        return array
 
     def predict(self, X: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """One-step forecasts in the units of the data: row t of the (T - L, P) result forecasts X[t + L].
@@ -288,11 +302,6 @@ def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[An
     return [np.asarray(scaler.transform(t)) for t in table.trajectories]
 
 
-def _all_scores(network: torch.nn.Module, windows: Windows) -> CausalScores:
-    scores = mean_gradients(network, windows.batches())
-    return CausalScores(scores.absolute.cpu(), scores.signed.cpu())
-
-
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -326,7 +335,7 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
     for name in ("lags", "max_steps", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    for name in ("penalty_windows", "penalty_targets"):
+    for name in ("penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     if est.skip is not None and not isinstance(est.skip, (bool, np.bool_)):

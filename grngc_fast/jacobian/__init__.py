@@ -7,7 +7,7 @@ from .columns import ColumnFactors
 from .exactness import check_factors
 from .factors import Chain, Factors, Sandwich, lag_major
 from .layers import HiddenLayer, Normalised, layered_factors
-from .pieces import FactorPieces, Jacobians, Pieces
+from .pieces import FactorPieces, Jacobians, ModulePieces, Pieces
 from .protocol import HasFactors, check_targets, check_windows, factors_at, has_factors
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "HasFactors",
     "HiddenLayer",
     "Jacobians",
+    "ModulePieces",
     "Normalised",
     "Pieces",
     "Sandwich",
