@@ -21,6 +21,7 @@ from .errors import InputError
 from .graph import SparseCausalGraph
 from .jacobian import ACTIVATIONS
 from .models import FORECASTERS, adopt, build, options_of
+from .row_blocks import row_blocks
 from .score_sinks import Graph
 from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
@@ -285,7 +286,8 @@ def _fitted_scaler(table: SeriesTable) -> StandardScaler:
     scaler = StandardScaler()
     with np.errstate(over="ignore", invalid="ignore"):
         for trajectory in table.trajectories:
-            scaler.partial_fit(trajectory)
+            for rows in row_blocks(trajectory.shape):
+                scaler.partial_fit(trajectory[rows])
         spread = np.sqrt(scaler.var_)
     # The scaler leaves a series alone whose spread is rounding.
     bad = np.flatnonzero(~np.isfinite(spread) | (scaler.scale_ != spread))
@@ -299,7 +301,14 @@ def _fitted_scaler(table: SeriesTable) -> StandardScaler:
 
 
 def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[Any]]:
-    return [np.asarray(scaler.transform(t)) for t in table.trajectories]
+    """In float32, whatever the table is in: a memory map is read some rows at a time and never held whole in float64."""
+    parts = []
+    for trajectory in table.trajectories:
+        part = np.empty(trajectory.shape, dtype=np.float32)
+        for rows in row_blocks(part.shape):
+            part[rows] = scaler.transform(trajectory[rows])
+        parts.append(part)
+    return parts
 
 
 def _device(name: str) -> torch.device:
