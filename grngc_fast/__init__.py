@@ -14,7 +14,7 @@ from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 from .penalty import gradient_frobenius, gradient_l1
-from .scores import causal_scores
+from .scores import causal_scores, top_edges
 
 __version__ = "0.1.0"
 __all__ = [
@@ -30,4 +30,5 @@ __all__ = [
     "gradient_frobenius",
     "gradient_l1",
     "load_graph",
+    "top_edges",
 ]

@@ -6,6 +6,7 @@ import numbers
 import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from .candidates import CandidateEdges, candidate_edges
 from .errors import InputError
-from .graph import CausalGraph
+from .graph import SparseCausalGraph
 from .jacobian import ACTIVATIONS
 from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
 from .plan import Plan, decide
 from .resumption import settle
-from .scores import CausalScores, mean_gradients, strongest_lag
+from .row_blocks import row_blocks
+from .score_sinks import Graph
+from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
 from .training import History, TrainingOptions, Windows, World, start_linear, train
 
@@ -60,6 +63,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     validation_fraction, patience : see `early_stopping`.
     penalty_windows, penalty_targets : how many windows and targets a step penalises; None takes all while that is cheap,
         else a random sample that costs about as much as the forecast.
+    score_windows : how many windows scores are averaged over, drawn at random; None takes all while that costs no more than a
+        training (`grngc_fast.scoring`), and a sample else. Of a sample `graph_` has `standard_error` too.
+    edges_per_target : keep this many causes of each effect and no matrix of all scores; `graph_` is a `SparseCausalGraph` then.
+    scores_file : `.npy` file that all scores are streamed to, for more than memory holds; `graph_` reads them from there.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
         "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
@@ -88,10 +95,11 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    scores_ : (E, C) array, [effect, cause], the largest over lags; E targets and C regulators, both P unless chosen.
+    scores_ : (E, C) array, [effect, cause], the largest over lags; E targets and C regulators, both P unless chosen. None of the
+        three arrays with `edges_per_target`.
     lag_scores_ : (E, C, L) array, [effect, cause, lag], lag index 0 the most recent step.
     signed_scores_ : (E, C) array, mean signed gradient at the strongest lag.
-    graph_ : CausalGraph with the same, and names.
+    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`.
     candidates_ : CandidateEdges, what the scores are of: `effects` (E,) and `causes` (C,), columns of X.
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
@@ -125,6 +133,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         patience: int = 10,
         penalty_windows: int | None = None,
         penalty_targets: int | None = None,
+        score_windows: int | None = None,
+        edges_per_target: int | None = None,
+        scores_file: str | os.PathLike[str] | None = None,
         model_options: Mapping[str, Any] | None = None,
         regulators: Any = None,
         targets: Any = None,
@@ -150,6 +161,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.penalty_windows = penalty_windows
         self.penalty_targets = penalty_targets
+        self.score_windows = score_windows
+        self.edges_per_target = edges_per_target
+        self.scores_file = scores_file
         self.model_options = model_options
         self.regulators = regulators
         self.targets = targets
@@ -179,6 +193,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         world = World.current()
         with world.refused_together():
             _check_options(self)
+            scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
             table = as_series_table(X)
             device = _device(self.device)
             started = time.perf_counter()
@@ -198,18 +213,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             if plan.linear_start:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
-        scores = _all_scores(network, windows, world)
-        graph = CausalGraph(
-            scores=scores.summary.numpy(),
-            names=tuple(table.names[i] for i in edges.effects),
-            causes=tuple(table.names[i] for i in edges.causes),
-            lag_scores=scores.absolute.numpy(),
-            signed_scores=strongest_lag(scores).numpy(),
-            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)},
-        )
+        settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
+        names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
+        graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings)
         # All at once, so that a fit that fails leaves an earlier one whole.
-        self.scaler_, self.model_, self.graph_ = scaler, network, graph
-        self.candidates_ = edges
+        self.scaler_, self.model_, self.candidates_ = scaler, network, edges
+        self.graph_: Graph = graph
         self.history_: History = history
         self.fit_seconds_ = time.perf_counter() - started
         self.n_features_in_ = table.n_series
@@ -221,20 +230,26 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     @property
     def scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        return self.graph_.scores
+        return self._of_all_scores("scores")
 
     @property
     def lag_scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        assert self.graph_.lag_scores is not None
-        return self.graph_.lag_scores
+        # With one lag the graph keeps them once.
+        return self._of_all_scores("lag_scores" if self.lags > 1 else "scores").reshape(*self.graph_.shape, -1)
 
     @property
     def signed_scores_(self) -> NDArray[Any]:
+        return self._of_all_scores("signed_scores")
+
+    def _of_all_scores(self, name: str) -> NDArray[Any]:
         check_is_fitted(self, "graph_")
-        assert self.graph_.signed_scores is not None
-        return self.graph_.signed_scores
+        if isinstance(self.graph_, SparseCausalGraph):
+            raise AttributeError(
+                f"{name}_: with edges_per_target={self.edges_per_target} only the strongest edges are kept; use"
+                " graph_.to_scipy() or graph_.edges()"
+            )
+        array: NDArray[Any] = getattr(self.graph_, name)
+        return array
 
     def predict(self, X: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """One-step forecasts in the units of the data: row t of the (T - L, E) result forecasts X[t + L, candidates_.effects].
@@ -338,7 +353,8 @@ def _fitted_scaler(table: SeriesTable) -> StandardScaler:
     scaler = StandardScaler()
     with np.errstate(over="ignore", invalid="ignore"):
         for trajectory in table.trajectories:
-            scaler.partial_fit(trajectory)
+            for rows in row_blocks(trajectory.shape):
+                scaler.partial_fit(trajectory[rows])
         spread = np.sqrt(scaler.var_)
     # The scaler leaves a series alone whose spread is rounding.
     bad = np.flatnonzero(~np.isfinite(spread) | (scaler.scale_ != spread))
@@ -352,19 +368,21 @@ def _fitted_scaler(table: SeriesTable) -> StandardScaler:
 
 
 def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[Any]]:
-    return [np.asarray(scaler.transform(t)) for t in table.trajectories]
+    """In float32, whatever the table is in: a memory map is read some rows at a time and never held whole in float64."""
+    parts = []
+    for trajectory in table.trajectories:
+        part = np.empty(trajectory.shape, dtype=np.float32)
+        for rows in row_blocks(part.shape):
+            part[rows] = scaler.transform(trajectory[rows])
+        parts.append(part)
+    return parts
 
 
-def _all_scores(network: torch.nn.Module, windows: Windows, world: World) -> CausalScores:
-    """Scores of all targets, each process taking some where there are enough."""
-    n_targets = windows.n_targets
-    if world.size == 1 or n_targets < world.size:
-        scores = mean_gradients(network, windows.batches())
-    else:
-        rows = world.share(torch.arange(n_targets, device=windows.steps.device))
-        scores = mean_gradients(network, windows.batches(), targets=rows)
-        scores = CausalScores(*(world.assemble(part, rows, n_targets) for part in scores))
-    return CausalScores(scores.absolute.cpu(), scores.signed.cpu())
+def _causal_part(network: torch.nn.Module, windows: Windows, edges: CandidateEdges) -> tuple[torch.nn.Module, Windows]:
+    """What is scored: without the series that only their own forecasts read."""
+    if not isinstance(network, OwnPast):
+        return network, windows
+    return network.network, replace(windows, input_columns=torch.as_tensor(edges.causes, device=windows.steps.device))
 
 
 def _device(name: str) -> torch.device:
@@ -402,7 +420,7 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"own_past={est.own_past!r}; expected True or False")
     for name in ("lags", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    for name in ("max_steps", "penalty_windows", "penalty_targets"):
+    for name in ("max_steps", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):

@@ -17,7 +17,8 @@ import numpy as np
 from .edges import Edge, EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selection
 from .errors import InputError
 from .graph_file import opened_graph, write_graph
-from .graph_input import Array, as_causes, as_float, as_json, as_names, check_values, row_blocks
+from .graph_input import Array, as_causes, as_float, as_json, as_names, check_values
+from .row_blocks import row_blocks
 from .sparse_graph import SparseCausalGraph
 
 __all__ = ["CausalGraph", "Edge", "SparseCausalGraph", "check_selection", "load_graph"]

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .row_blocks import row_blocks
 
 Array = NDArray[np.floating[Any]]
-
-# Scores looked at together, 64 MiB in float32.
-BLOCK_ELEMENTS = 2**24
-
-
-def row_blocks(shape: tuple[int, ...]) -> Iterator[slice]:
-    """Rows of an array, some at a time, so that what is made of them stays small."""
-    step = max(1, BLOCK_ELEMENTS // max(1, math.prod(shape[1:])))
-    return (slice(start, min(start + step, shape[0])) for start in range(0, shape[0], step))
 
 
 def as_float(what: str, value: Any) -> Array:

@@ -10,8 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from grngc_fast.cli import main
-from grngc_fast.graph import CausalGraph
+from grngc_fast.cli import main, results
+from grngc_fast.graph import CausalGraph, SparseCausalGraph, load_graph
 
 QUICK = ["--quiet", "--max-steps", "60", "--hidden", "16"]
 FILES = {"edges.csv", "scores.npz", "graph.png", "run.json"}
@@ -59,6 +59,35 @@ def test_fit_then_evaluate_with_names(table, tmp_path, capsys):
     capsys.readouterr()
     assert main(["evaluate", str(out), str(truth)]) == 0
     assert "AUROC 1.0000  AUPRC 1.0000  (1 true edges of 6" in capsys.readouterr().out
+
+
+def test_edges_per_target_are_written_shown_and_evaluated(table, tmp_path, capsys):
+    out, truth = tmp_path / "out", tmp_path / "truth.tsv"
+    truth.write_text("gal4\tswi5\t1\n")
+    options = ["--edges-per-target", "1", "--score-windows", "50", "--truth", str(truth)]
+    assert main(["fit", str(table), "--out", str(out), "--seed", "1", *options, *QUICK]) == 0
+    with (out / "edges.csv").open() as file:
+        assert [row["target"] for row in csv.DictReader(file)].count("swi5") == 1
+    graph = load_graph(out / "scores.npz")
+    assert isinstance(graph, SparseCausalGraph)
+    record = json.loads((out / "run.json").read_text())
+    assert (record["settings"]["edges_per_target"], record["settings"]["score_windows"]) == (1, 50)
+    printed = capsys.readouterr().out
+    assert main(["evaluate", str(out), str(truth)]) == 0
+    assert capsys.readouterr().out in printed
+
+
+def test_scores_too_many_to_write_are_cut_to_the_edges_unless_asked_for(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(results, "DENSE_BYTES", 70)
+    arguments = ["fit", str(table), "--seed", "1", "--top-k", "2", *QUICK]
+    assert main([*arguments, "--out", str(tmp_path / "cut")]) == 0
+    assert "scores.npz holds the edges of edges.csv; --dense keeps all scores" in capsys.readouterr().out
+    cut = load_graph(tmp_path / "cut/scores.npz")
+    assert isinstance(cut, SparseCausalGraph)
+    assert main([*arguments, "--out", str(tmp_path / "whole"), "--dense"]) == 0
+    assert "--dense" not in capsys.readouterr().out
+    whole = CausalGraph.load(tmp_path / "whole/scores.npz")
+    assert cut.edges() == whole.edges(top_k=2)
 
 
 def test_same_seed_writes_the_same_scores(table, tmp_path):

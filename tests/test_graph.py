@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from grngc_fast import graph_input
+from grngc_fast import row_blocks
 from grngc_fast.errors import InputError
 from grngc_fast.graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 
@@ -165,7 +165,7 @@ def test_selection_does_not_depend_on_how_many_rows_are_looked_at_together(monke
     selections += [{"threshold": 2.0}, {}, {"density": 0.3, "diagonal": True}]
     whole = [graph.edges(**selection) for selection in selections]
     for elements in (1, 9, 30):
-        monkeypatch.setattr(graph_input, "BLOCK_ELEMENTS", elements)
+        monkeypatch.setattr(row_blocks, "BLOCK_ELEMENTS", elements)
         assert [graph.edges(**selection) for selection in selections] == whole
 
 

@@ -202,3 +202,22 @@ def test_the_ridge_yardstick_is_of_the_same_rectangle():
 def test_series_that_cannot_be_chosen_are_named(options, message):
     with pytest.raises(InputError, match=message):
         GRNGC(**QUICK, **options).fit(drives(40))
+
+
+def test_the_strongest_edges_alone_are_those_of_all_scores():
+    frame = drives(80)
+    options = {**QUICK, "regulators": ["a", "b", "t2"]}
+    dense, kept = GRNGC(**options).fit(frame), GRNGC(**options, edges_per_target=1).fit(frame)
+    strongest = [max(dense.graph_.edges(), key=lambda e: (e.target == name, e.score)) for name in frame]
+    assert {(e.source, e.target) for e in kept.graph_.edges()} == {(e.source, e.target) for e in strongest}
+    sampled = GRNGC(**options, score_windows=20).fit(frame)
+    assert sampled.graph_.standard_error.shape == (5, 3)
+
+
+def test_a_checkpoint_of_other_regulators_is_refused(tmp_path):
+    frame = drives(80)
+    first = GRNGC(**QUICK, regulators=["a", "b"], checkpoint=tmp_path).fit(frame)
+    again = GRNGC(**QUICK, regulators=[0, 1], checkpoint=tmp_path).fit(frame)
+    np.testing.assert_array_equal(again.scores_, first.scores_)
+    with pytest.raises(InputError, match="regulators"):
+        GRNGC(**QUICK, regulators=["a"], checkpoint=tmp_path).fit(frame)

@@ -7,6 +7,7 @@ import hashlib
 import secrets
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def fit(args: argparse.Namespace) -> None:
     )
     source = {
         "file": str(args.file),
-        "sha256": hashlib.sha256(args.file.read_bytes()).hexdigest(),
+        "sha256": _sha256(args.file),
         **reading,
         "series": table.n_series,
         "steps": table.n_steps,
@@ -124,11 +125,10 @@ def _fit_and_write(
         truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
         evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
     record = run_record(found, seed, source, selection, evaluation, linear)
-    if world.rank == 0:
-        write_fit(out, found, selection, record, truth)
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense)
 
     print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
-    for edge in found.graph_.edges(**selection)[:SHOWN_EDGES]:
+    for edge in found.graph_.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
         sign = {1: "+", -1: "-", 0: " "}[edge.sign]
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
@@ -136,6 +136,16 @@ def _fit_and_write(
     if linear is not None:
         print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
     print(f"wrote {out.path}: {', '.join(out.files)}")
+    if not dense and args.edges_per_target is None:
+        print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _unsaid_seed(args: argparse.Namespace) -> int:
@@ -146,7 +156,7 @@ def _unsaid_seed(args: argparse.Namespace) -> int:
 
 def _warn_of_suspects(table: SeriesTable) -> None:
     """Say what looks like a time column, or like rows taken for columns."""
-    rising = np.all([(np.diff(t, axis=0) > 0).all(axis=0) for t in table.trajectories], axis=0)
+    rising = np.all([(t[1:] > t[:-1]).all(axis=0) for t in table.trajectories], axis=0)
     if table.n_steps - len(table.trajectories) >= 5:
         for i in np.flatnonzero(rising):
             _warn(f"series {table.names[i]!r} rises at every step; if it is the time, remove the column")
@@ -168,6 +178,8 @@ def _warn(message: str) -> None:
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:
     chosen = {k: getattr(args, k) for k in ("top_k", "threshold", "density") if getattr(args, k) is not None}
     check_selection(**chosen)
+    if args.edges_per_target is not None:
+        return chosen
     return chosen or {"top_k": min(MAX_EDGES, n_series * (n_series - 1))}
 
 

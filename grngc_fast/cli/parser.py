@@ -147,6 +147,11 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
     add("--validation-fraction", "share of the windows held out for early stopping", type=float)
     add("--patience", "evaluations without progress before stopping", type=int)
+    add("--score-windows", "windows that scores are averaged over", type=int, metavar="N")
+    parser.add_argument(
+        "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
+    )
+    parser.add_argument("--dense", action="store_true", help="write all scores, however many")
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
     parser.add_argument(

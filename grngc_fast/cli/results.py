@@ -24,9 +24,12 @@ from ..datasets import Dataset
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
+from ..graph import CausalGraph
 from ..plotting import plot_graph_summary
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
+# Scores up to here are all written.
+DENSE_BYTES = 2**28
 SIMULATION_FILES = ("data.csv", "truth.csv", "truth.npz")
 
 
@@ -81,14 +84,24 @@ def write_fit(
     selection: dict[str, Any],
     record: dict[str, Any],
     truth: np.ndarray[Any, Any] | None,
-) -> None:
-    """edges.csv, scores.npz, graph.png and run.json."""
+    dense: bool,
+) -> bool:
+    """edges.csv, scores.npz, graph.png and run.json. Returns whether scores.npz holds all scores.
+
+    Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
+    """
+    graph = found.graph_
+    if isinstance(graph, CausalGraph):
+        arrays = (graph.scores, graph.lag_scores, graph.signed_scores, graph.standard_error)
+        if not dense and sum(array.nbytes for array in arrays if array is not None) > DENSE_BYTES:
+            graph = graph.kept(**selection)
     with out.staged() as stage:
         found.graph_.to_csv(stage / "edges.csv", **selection)
-        found.graph_.save(stage / "scores.npz")
+        graph.save(stage / "scores.npz")
         if "graph.png" in out.files:
             plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return isinstance(graph, CausalGraph)
 
 
 def run_record(

@@ -8,7 +8,7 @@ from .exactness import check_factors
 from .factors import Chain, Factors, Sandwich, lag_major
 from .grouped import Block, GroupedFactors
 from .layers import HiddenLayer, Normalised, layered_factors
-from .pieces import FactorPieces, Jacobians, Pieces
+from .pieces import FactorPieces, Jacobians, ModulePieces, Pieces
 from .protocol import HasFactors, causal_part, check_targets, check_windows, factors_at, has_factors
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "HasFactors",
     "HiddenLayer",
     "Jacobians",
+    "ModulePieces",
     "Normalised",
     "Pieces",
     "Sandwich",
