@@ -16,8 +16,8 @@ from .score_blocks import score_blocks
 from .score_sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink
 from .training import Windows
 
-# Flops that scores may cost before a sample of the windows is taken; about a training's, two minutes of either device.
-EXACT_FLOPS = {"cpu": 2e13, "cuda": 2e15}
+# Flops that scores may cost before a sample of the windows is taken: half a minute of 2 cores or of a GPU.
+EXACT_FLOPS = {"cpu": 4e12, "cuda": 4e14}
 FEWEST_WINDOWS = 64
 BATCH_WINDOWS = 256
 # At least as many batches, whose spread tells the standard error.

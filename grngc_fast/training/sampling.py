@@ -14,8 +14,8 @@ from ..jacobian import causal_part, has_factors
 
 T = TypeVar("T")
 
-# A step's exact penalty is not worth sampling below this: 10 ms at 200 GFLOP/s.
-CHEAP_FLOPS = 2e9
+# A step's exact penalty is not worth sampling below this: 3 ms at 200 GFLOP/s.
+CHEAP_FLOPS = 5e8
 
 
 @dataclass(frozen=True)
