@@ -1,0 +1,147 @@
+"""A path of penalty strengths, and several seeds, trained as the members of one batched network.
+
+Members never mix: each has its own slice of every parameter and of Adam's elementwise state, so that member (seed, lam) is
+the network that `train` would make of it, and one that diverges leaves the others as they are.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ..errors import InputError
+from ..models.batched_mlp import BatchedMLP
+from ..models.mlp import MLP
+from .sampling import CHEAP_FLOPS, PenaltySample
+from .trainer import TrainingOptions, _Batches
+from .windows import Windows
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the members of one seed start: their network, and the generator of their batches and samples."""
+
+    network: MLP
+    generator: torch.Generator
+
+
+def largest_lam(windows: Windows) -> float:
+    """The least penalty strength at which the zero network is optimal among linear ones: 2 max_ij |cov(y_i, x_j)|.
+
+    Target i pays mean_n (y_ni - w x_n)^2 + lam sum_j |w_j|; the number of targets divides both terms alike. At w = 0 the
+    first has the slope -2 cov(y_i, x_j) along w_j, and the second outweighs it for every j from the largest of them on.
+    """
+    x, y = windows.inputs().flatten(1).double(), windows.targets().double()
+    covariance = (y - y.mean(0)).T @ (x - x.mean(0)) / len(x)
+    return 2 * float(covariance.abs().max())
+
+
+def train_path(
+    starts: Sequence[Start],
+    windows: Windows,
+    lams: Sequence[float],
+    options: TrainingOptions,
+    memory_limit: int,
+    verbose: int = 0,
+) -> list[MLP]:
+    """Networks of all (seed, lam), lam running fastest, in eval mode; those that diverged hold what they diverged to.
+
+    Parameters
+    ----------
+    starts : one for each seed; left as they are.
+    windows : standardised, to train on.
+    options : of every member; its `lam` and what concerns validation are not used.
+    memory_limit : bytes; as many members are trained at once as fit.
+    verbose : 1 shows a progress bar.
+
+    Raises
+    ------
+    InputError : a single member that does not fit.
+    """
+    batch_size = min(options.batch_size, len(windows))
+    sample = choose_path_sample(starts[0].network, len(starts) * len(lams), batch_size, options)
+    size = member_bytes(starts[0].network, batch_size, sample)
+    at_once = memory_limit // size
+    if at_once < 1:
+        raise InputError(
+            f"one network of the path needs {size / 2**20:.0f} MiB and memory_limit is {memory_limit / 2**20:.0f} MiB;"
+            " raise it, or use fewer hidden units or smaller batches"
+        )
+    members = [(start, lam) for start in starts for lam in lams]
+    chunks = [members[i : i + at_once] for i in range(0, len(members), at_once)]
+    networks: list[MLP] = []
+    with tqdm(total=options.max_steps * len(chunks), disable=verbose < 1, unit="step", dynamic_ncols=True) as bar:
+        for chunk in chunks:
+            batched = _train_together(chunk, windows, options, sample, bar)
+            for number, (start, _) in enumerate(chunk):
+                networks.append(batched.copy_into(number, copy.deepcopy(start.network)).eval())
+    return networks
+
+
+def choose_path_sample(network: MLP, n_members: int, batch_size: int, options: TrainingOptions) -> PenaltySample:
+    """As `choose_sample`, for a step of all members together: what is cheap enough not to be sampled is shared among them."""
+    n_hidden, n_inputs = network.weights[0].shape
+    n_targets = network.weights[1].shape[0]
+    forecast = 6.0 * batch_size * n_hidden * (n_inputs + n_targets)
+    budget, row = max(forecast, CHEAP_FLOPS / n_members), 6.0 * n_inputs * n_hidden
+    n_windows = min(batch_size, options.penalty_windows or max(1, int(budget / (row * n_targets))))
+    return PenaltySample(n_windows, min(n_targets, options.penalty_targets or max(1, int(budget / row))))
+
+
+def member_bytes(network: MLP, batch_size: int, sample: PenaltySample) -> int:
+    """Memory of a member in training: parameters, gradients and Adam's state, a batch's activations, the penalty's operands."""
+    parameters = sum(p.numel() for p in network.parameters())
+    n_hidden, n_inputs = network.weights[0].shape
+    n_targets = network.weights[1].shape[0]
+    activations = batch_size * (2 * n_inputs + 4 * n_hidden + 4 * n_targets) + 8 * sample.n_windows * n_hidden
+    return 4 * (6 * parameters + activations)
+
+
+def _train_together(
+    members: Sequence[tuple[Start, float]],
+    windows: Windows,
+    options: TrainingOptions,
+    sample: PenaltySample,
+    bar: tqdm[None],
+) -> BatchedMLP:
+    device = windows.steps.device
+    batched = BatchedMLP([start.network for start, _ in members])
+    lams = torch.tensor([lam for _, lam in members], device=device)
+    starts = list({id(start): start for start, _ in members}.values())
+    seed_of = torch.tensor([starts.index(start) for start, _ in members], device=device)
+    generators = [start.generator.clone_state() for start in starts]
+    batches = [_Batches(len(windows), options.batch_size, generator) for generator in generators]
+    optimizer = torch.optim.Adam(batched.parameters(), lr=options.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.max_steps)
+    for _ in range(options.max_steps):
+        index = torch.stack([b.next() for b in batches]).to(device)
+        x, y = (t.unflatten(0, index.shape) for t in (windows.inputs(index.flatten()), windows.targets(index.flatten())))
+        targets = [sample.targets(y.shape[2], generator, device) for generator in generators]
+        rows = torch.stack([t for t in targets if t is not None]) if sample.n_targets < y.shape[2] else None
+        if len(starts) > 1:
+            x, y = x[seed_of], y[seed_of]
+        if rows is not None:
+            rows = rows[seed_of]
+        forecast, penalty = batched.forecast_and_penalty(x, sample.n_windows, rows)
+        error = (forecast - y).square().mean((1, 2))
+        optimizer.zero_grad(set_to_none=True)
+        (error + lams * penalty / sample.n_targets).sum().backward()
+        optimizer.step()
+        schedule.step()
+        bar.update()
+    return batched
+
+
+def window_errors(network: MLP, windows: Windows) -> Tensor:
+    """(N,) squared error of each window's forecast, a mean over targets."""
+    with torch.no_grad():
+        parts = [
+            (network(windows.inputs(i)) - windows.targets(i)).square().mean(1)
+            for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
+        ]
+    return torch.cat(parts)
