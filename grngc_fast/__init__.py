@@ -13,6 +13,7 @@ from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge
+from .path import LambdaPath, lambda_path
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores
 
@@ -24,8 +25,10 @@ __all__ = [
     "Evaluation",
     "FitDivergedWarning",
     "InputError",
+    "LambdaPath",
     "causal_scores",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",
+    "lambda_path",
 ]

@@ -54,11 +54,8 @@ class BatchedMLP(nn.Module):
         targets : (B, S) outputs to sum over, each member's own; default all.
         """
         columns, z = self._hidden(x)
-        readout, skip = self.readout, self.skip
-        if targets is not None:
-            rows = targets.unsqueeze(-1)
-            readout = readout.gather(1, rows.expand(-1, -1, readout.shape[2]))
-            skip = None if skip is None else skip.gather(1, rows.expand(-1, -1, skip.shape[2]))
+        readout, skip = (p if p is None or targets is None else _rows(p, targets) for p in (self.readout, self.skip))
+        assert readout is not None
         slope = ACTIVATIONS[self.activation].slope(z[:, :n_windows])
         return self._forecast(columns, z), matmul_l1(readout, self.encoder, slope, skip) / slope.shape[1]
 
@@ -81,6 +78,11 @@ class BatchedMLP(nn.Module):
         hidden = ACTIVATIONS[self.activation].value(z)
         forecast = torch.baddbmm(self.intercept.unsqueeze(1), hidden, self.readout.mT)
         return forecast if self.skip is None else torch.baddbmm(forecast, columns, self.skip.mT)
+
+
+def _rows(matrices: Tensor, rows: Tensor) -> Tensor:
+    """Rows (B, S) of matrices (B, E, K), each matrix's own: (B, S, K)."""
+    return matrices.gather(1, rows.unsqueeze(-1).expand(-1, -1, matrices.shape[2]))
 
 
 def _stacked(parameters: Sequence[Tensor | None]) -> nn.Parameter:
