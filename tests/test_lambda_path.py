@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import csv
+import json
 
 import numpy as np
 import pytest
 import torch
 
-from grngc_fast import FitDivergedWarning, InputError, LambdaPath, gradient_l1, lambda_path
+from grngc_fast import CausalGraph, FitDivergedWarning, InputError, LambdaPath, gradient_l1, lambda_path
+from grngc_fast.cli import main
 from grngc_fast.datasets import lorenz96, var
 from grngc_fast.models import MLP
 from grngc_fast.models.batched_mlp import BatchedMLP
@@ -249,3 +252,39 @@ def test_a_path_can_be_copied_and_indexed_like_any_result():
     np.testing.assert_array_equal(path.graph(-1).scores, path.scores[2])
     with pytest.raises(InputError, match="not on the path"):
         path.graph(3)
+
+
+@pytest.mark.parametrize("choose", ["best", "one-se"])
+def test_the_command_writes_the_path_and_the_chosen_graph(choose, tmp_path, capsys):
+    table, truth, out = tmp_path / "table.csv", tmp_path / "truth.csv", tmp_path / "out"
+    np.savetxt(table, series(), delimiter=",", header="a,b,c,d,e", comments="")
+    truth.write_text("source,target\na,b\nc,d\n")
+    given = ["path", str(table), "--truth", str(truth), "--out", str(out), "--seed", "3", "--quiet", "--n-lams", "4"]
+    assert main([*given, "--hidden", "8", "--max-steps", "40", "--choose", choose, "--top-k", "3"]) == 0
+    assert {p.name for p in out.iterdir()} == {"path.csv", "path.png", "edges.csv", "scores.npz", "run.json"}
+    path = lambda_path(series(), n_lams=4, hidden=8, max_steps=40, random_state=3)
+    chosen = path.best_index if choose == "best" else path.one_se_index
+    with (out / "path.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    np.testing.assert_allclose([float(row["lam"]) for row in rows], path.lams, rtol=1e-5)
+    np.testing.assert_allclose([float(row["validation_mse"]) for row in rows], path.validation_error, rtol=1e-3)
+    assert [int(row["edges"]) for row in rows] == path.edge_counts.tolist()
+    record = json.loads((out / "run.json").read_text())
+    assert record["settings"]["lam"] == pytest.approx(path.lams[chosen], rel=1e-5)
+    assert record["path"]["chosen"] == chosen
+    graph = CausalGraph.load(out / "scores.npz")
+    np.testing.assert_allclose(graph.scores, path.scores[chosen], rtol=1e-3, atol=1e-4)
+    assert graph.names == tuple("abcde")
+    assert len((out / "edges.csv").read_text().splitlines()) == 4
+    printed = capsys.readouterr().out
+    assert "chosen" in printed and "AUROC" in printed
+    assert main([*given]) == 2
+    assert "holds results already" in capsys.readouterr().err
+
+
+def test_the_command_refuses_strengths_that_make_no_path(tmp_path, capsys):
+    table = tmp_path / "table.csv"
+    np.savetxt(table, series(), delimiter=",", header="a,b,c,d,e", comments="")
+    assert main(["path", str(table), "--out", str(tmp_path / "out"), "--lams", "0.1", "0", "--quiet"]) == 2
+    assert "positive and finite" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

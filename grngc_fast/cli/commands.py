@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import secrets
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,19 @@ from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
 from ..graph import CausalGraph, check_selection
+from ..path import lambda_path
 from ..series import SeriesTable
-from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
+from .results import (
+    SIMULATION_FILES,
+    OutputFolder,
+    fit_files,
+    path_files,
+    path_record,
+    run_record,
+    write_fit,
+    write_path,
+    write_simulation,
+)
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
@@ -36,6 +48,41 @@ def demo(args: argparse.Namespace) -> None:
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
     out = OutputFolder(args.out, fit_files(), args.force)
+    table, truth, source = _read(args)
+    _fit_and_write(args, out, table, truth, source)
+
+
+def path(args: argparse.Namespace) -> None:
+    """A table to a path of penalty strengths and the graph of the chosen one."""
+    out = OutputFolder(args.out, path_files(), args.force)
+    table, truth, source = _read(args)
+    selection = _selection(args, table.n_series)
+    seed = _seed(args)
+    started = time.perf_counter()
+    found = lambda_path(
+        table,
+        args.lams,
+        n_lams=args.n_lams,
+        seeds=args.seeds,
+        random_state=seed,
+        verbose=0 if args.quiet else 1,
+        **_estimator_options(args),
+    )
+    seconds = time.perf_counter() - started
+    index = found.best_index if args.choose == "best" else found.one_se_index
+    graph = found.graph(index)
+    evaluation = _evaluation(graph.scores, truth)
+    write_path(out, found, graph, selection, path_record(found, index, seed, source, selection, seconds, evaluation))
+
+    print(f"fitted in {seconds:.1f} s")
+    print("     lam  validation  edges")
+    for k, (lam, error, edges) in enumerate(zip(found.lams, found.validation_error, found.edge_counts, strict=True)):
+        print(f"{lam:8.4g}  {error:10.4f}  {edges:5d}" + ("  chosen" if k == index else ""))
+    _print_found(out, graph, selection, evaluation)
+
+
+def _read(args: argparse.Namespace) -> tuple[SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
+    """The table, the truth where one is given, and what is recorded of them."""
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
     truth = (
@@ -57,7 +104,7 @@ def fit(args: argparse.Namespace) -> None:
         "steps": table.n_steps,
         "trajectories": count,
     }
-    _fit_and_write(args, out, table, truth, source)
+    return table, truth, source
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -97,22 +144,42 @@ def _fit_and_write(
     source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
-    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
-    if not 0 <= seed < 2**32:
-        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
-    options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
-    if options["model_options"] is not None:
-        options["model_options"] = dict(options["model_options"])
-    found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
-    evaluation = None
-    if truth is not None:
-        truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
-        evaluation = evaluate_scores(found.scores_, truth)
+    seed = _seed(args)
+    found = GRNGC(**_estimator_options(args), random_state=seed, verbose=0 if args.quiet else 1).fit(table)
+    truth = np.asarray(truth.any(-1)) if truth is not None and truth.ndim == 3 else truth
+    evaluation = _evaluation(found.scores_, truth)
     record = run_record(found, seed, source, selection, evaluation)
     write_fit(out, found, selection, record, truth)
 
-    print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
-    for edge in found.graph_.edges(**selection)[:SHOWN_EDGES]:
+    print(f"fitted in {found.fit_seconds_:.1f} s")
+    _print_found(out, found.graph_, selection, evaluation)
+
+
+def _seed(args: argparse.Namespace) -> int:
+    seed: int = secrets.randbelow(2**31) if args.seed is None else args.seed
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
+    return seed
+
+
+def _estimator_options(args: argparse.Namespace) -> dict[str, Any]:
+    options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
+    if options.get("model_options") is not None:
+        options["model_options"] = dict(options["model_options"])
+    return options
+
+
+def _evaluation(scores: np.ndarray[Any, Any], truth: np.ndarray[Any, Any] | None) -> Evaluation | None:
+    if truth is None:
+        return None
+    return evaluate_scores(scores, np.asarray(truth.any(-1)) if truth.ndim == 3 else truth)
+
+
+def _print_found(
+    out: OutputFolder, graph: CausalGraph, selection: dict[str, Any], evaluation: Evaluation | None
+) -> None:
+    print("strongest edges (source -> target):")
+    for edge in graph.edges(**selection)[:SHOWN_EDGES]:
         sign = {1: "+", -1: "-", 0: " "}[edge.sign]
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
