@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from .models import MLP
 from .scores import mean_gradients
 from .series import as_series_table
 from .training import Windows
-from .training.lambda_path import EMPTYING, Start, largest_lam, train_path, window_errors
+from .training.lambda_path import EMPTYING, Start, largest_lam, shared_start, train_path, window_errors
 from .training.trainer import ACTIVE_SHARE, DIVERGED_ERROR
 
 if TYPE_CHECKING:
@@ -159,14 +159,15 @@ def lambda_path(
     *,
     n_lams: int = 16,
     seeds: int = 1,
+    warm_start: bool = True,
     memory_limit: int = MEMORY_LIMIT,
     **options: Any,
 ) -> LambdaPath:
     """Fit a whole path of penalty strengths, and several seeds, as one batched network.
 
-    Every (seed, strength) is the one-hidden-layer network that `GRNGC(lam=...)` fits; together they cost far less than one
-    fit after another where those wait for small products, and a step penalises fewer windows of its batch where there are
-    many members. All are trained on the same windows, the last share in time held out to tell the strengths apart.
+    Every (seed, strength) is a one-hidden-layer network as `GRNGC(lam=...)` fits it. Together they cost far less than one fit
+    after another: their products are batched, the first half of the steps is shared, and a step penalises up to eight
+    windows of its batch. All are trained on the same windows, the last share in time held out to tell the strengths apart.
 
     Parameters
     ----------
@@ -175,6 +176,8 @@ def lambda_path(
         twice the one at which a linear forecast has no edge (`grngc_fast.training.lambda_path.largest_lam`) to a thousandth.
     n_lams : see `lams`.
     seeds : fits with different initial weights and batches at each strength; scores and errors are means over them.
+    warm_start : take the first half of `max_steps` with one network a seed, at the middle of the path; False lets every
+        member take all steps from the initial weights, as `GRNGC` does.
     memory_limit : bytes for training; a path that needs more is trained in parts, with the same result.
     options : of every fit, as `GRNGC` takes them (lags, hidden, activation, skip, max_steps, random_state, ...). With
         `random_state` the first seed is that of `GRNGC`. `validation_fraction` is the share held out.
@@ -213,11 +216,19 @@ def lambda_path(
     random_state = check_random_state(estimator.random_state)
     seed_numbers = [int(random_state.randint(2**31)) for _ in range(seeds)]
     starts = [_start(estimator, windows, seed) for seed in seed_numbers]
+    own = shared = estimator._training_options()
+    if warm_start and own.max_steps > 1:
+        shared, own = replace(own, max_steps=own.max_steps // 2), replace(own, max_steps=-(-own.max_steps // 2))
     with torch.enable_grad():
-        networks = train_path(
-            starts, training, given.tolist(), estimator._training_options(), memory_limit, estimator.verbose
-        )
-    settings = {"estimator": "lambda_path", "generator_seeds": seed_numbers, **estimator._settings(table.n_series)}
+        if shared is not own:
+            starts = shared_start(starts, training, given.tolist(), shared, memory_limit, estimator.verbose)
+        networks = train_path(starts, training, given.tolist(), own, memory_limit, estimator.verbose)
+    settings = {
+        "estimator": "lambda_path",
+        "generator_seeds": seed_numbers,
+        "warm_start": bool(warm_start),
+        **estimator._settings(table.n_series),
+    }
     return _result(networks, windows, training, held_out, given, seeds, table.names, settings)
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import path as benchmark
+from benchmarks.accuracy import Case
 from grngc_fast import CausalGraph, FitDivergedWarning, InputError, LambdaPath, gradient_l1, lambda_path
 from grngc_fast.cli import main
 from grngc_fast.datasets import lorenz96, var
@@ -134,7 +136,7 @@ def test_largest_lam_is_where_the_linear_problem_empties():
 
 
 def test_the_strongest_penalty_empties_the_graph_and_weaker_ones_fill_it():
-    path = lambda_path(series(6, 300), n_lams=6, hidden=32, max_steps=600, learning_rate=5e-3, random_state=0)
+    path = lambda_path(series(6, 300), n_lams=6, hidden=32, max_steps=1500, learning_rate=5e-3, random_state=0)
     assert path.scores[0].max() < 1e-2 * path.scores[-1].max()
     assert path.edge_counts[0] == 0
     assert (np.diff(path.training_error) < 0).all()
@@ -288,3 +290,15 @@ def test_the_command_refuses_strengths_that_make_no_path(tmp_path, capsys):
     assert main(["path", str(table), "--out", str(tmp_path / "out"), "--lams", "0.1", "0", "--quiet"]) == 2
     assert "positive and finite" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_benchmark_rows_name_every_way_and_choice():
+    rows = benchmark.measure(6, 4, repeats=1, max_steps=10)
+    times = {r.method.split(",")[0]: r.value for r in rows if r.metric == "fit"}
+    assert {"lambda_path", "GRNGC fits"} == set(times) and min(times.values()) > 0
+    assert [r.metric for r in rows].count("time over ours") == 3
+    case = Case("Lorenz-96", 1, lambda seed: ([lorenz96(5, 60, seed=seed).X], lorenz96(5, 60, seed=seed).truth))
+    chosen = {(r.method, r.metric): r.value for r in benchmark.choose(case, 1, 3, max_steps=10)}
+    for metric in ("AUROC", "AUPRC"):
+        best = chosen["best by the truth (oracle), Lorenz-96", metric]
+        assert best >= chosen["least held-out error, Lorenz-96", metric] > 0

