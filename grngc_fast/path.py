@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import warnings
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from .models import MLP
 from .scores import mean_gradients
 from .series import as_series_table
 from .training import Windows
-from .training.lambda_path import EMPTYING, Start, largest_lam, shared_start, train_path, window_errors
+from .training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
 from .training.trainer import ACTIVE_SHARE, DIVERGED_ERROR
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def lambda_path(
     """Fit a whole path of penalty strengths, and several seeds, as one batched network.
 
     Every (seed, strength) is a one-hidden-layer network as `GRNGC(lam=...)` fits it. Together they cost far less than one fit
-    after another: their products are batched, the first half of the steps is shared, and a step penalises up to eight
+    after another: they part from one fit at a middle strength, their products are batched, and a step penalises up to eight
     windows of its batch. All are trained on the same windows, the last share in time held out to tell the strengths apart.
 
     Parameters
@@ -176,8 +177,8 @@ def lambda_path(
         twice the one at which a linear forecast has no edge (`grngc_fast.training.lambda_path.largest_lam`) to a thousandth.
     n_lams : see `lams`.
     seeds : fits with different initial weights and batches at each strength; scores and errors are means over them.
-    warm_start : take the first half of `max_steps` with one network a seed, at the middle of the path; False lets every
-        member take all steps from the initial weights, as `GRNGC` does.
+    warm_start : take `max_steps` with one network a seed, at the middle of the path, and two fifths of them again with every
+        member; False lets every member take `max_steps` from the initial weights, as `GRNGC` does.
     memory_limit : bytes for training; a path that needs more is trained in parts, with the same result.
     options : of every fit, as `GRNGC` takes them (lags, hidden, activation, skip, max_steps, random_state, ...). With
         `random_state` the first seed is that of `GRNGC`. `validation_fraction` is the share held out.
@@ -216,13 +217,12 @@ def lambda_path(
     random_state = check_random_state(estimator.random_state)
     seed_numbers = [int(random_state.randint(2**31)) for _ in range(seeds)]
     starts = [_start(estimator, windows, seed) for seed in seed_numbers]
-    own = shared = estimator._training_options()
-    if warm_start and own.max_steps > 1:
-        shared, own = replace(own, max_steps=own.max_steps // 2), replace(own, max_steps=-(-own.max_steps // 2))
+    training_options, strengths = estimator._training_options(), given.tolist()
     with torch.enable_grad():
-        if shared is not own:
-            starts = shared_start(starts, training, given.tolist(), shared, memory_limit, estimator.verbose)
-        networks = train_path(starts, training, given.tolist(), own, memory_limit, estimator.verbose)
+        if warm_start:
+            starts = shared_start(starts, training, strengths, training_options, memory_limit, estimator.verbose)
+            training_options = replace(training_options, max_steps=math.ceil(OWN_SHARE * training_options.max_steps))
+        networks = train_path(starts, training, strengths, training_options, memory_limit, estimator.verbose)
     settings = {
         "estimator": "lambda_path",
         "generator_seeds": seed_numbers,

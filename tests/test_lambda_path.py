@@ -136,7 +136,7 @@ def test_largest_lam_is_where_the_linear_problem_empties():
 
 
 def test_the_strongest_penalty_empties_the_graph_and_weaker_ones_fill_it():
-    path = lambda_path(series(6, 300), n_lams=6, hidden=32, max_steps=1500, learning_rate=5e-3, random_state=0)
+    path = lambda_path(series(6, 300), n_lams=6, hidden=32, max_steps=1500, random_state=0)
     assert path.scores[0].max() < 1e-2 * path.scores[-1].max()
     assert path.edge_counts[0] == 0
     assert (np.diff(path.training_error) < 0).all()
