@@ -161,6 +161,7 @@ def lambda_path(
     n_lams: int = 16,
     seeds: int = 1,
     warm_start: bool = True,
+    refit: bool = True,
     memory_limit: int = MEMORY_LIMIT,
     **options: Any,
 ) -> LambdaPath:
@@ -168,7 +169,7 @@ def lambda_path(
 
     Every (seed, strength) is a one-hidden-layer network as `GRNGC(lam=...)` fits it. Together they cost far less than one fit
     after another: they part from one fit at a middle strength, their products are batched, and a step penalises up to eight
-    windows of its batch. All are trained on the same windows, the last share in time held out to tell the strengths apart.
+    windows of its batch. The last share of the windows in time is held out to tell the strengths apart.
 
     Parameters
     ----------
@@ -179,6 +180,7 @@ def lambda_path(
     seeds : fits with different initial weights and batches at each strength; scores and errors are means over them.
     warm_start : take `max_steps` with one network a seed, at the middle of the path, and two fifths of them again with every
         member; False lets every member take `max_steps` from the initial weights, as `GRNGC` does.
+    refit : take the scores from fits on all windows; False from those that left the last ones out, in about half of the time.
     memory_limit : bytes for training; a path that needs more is trained in parts, with the same result.
     options : of every fit, as `GRNGC` takes them (lags, hidden, activation, skip, max_steps, random_state, ...). With
         `random_state` the first seed is that of `GRNGC`. `validation_fraction` is the share held out.
@@ -223,13 +225,17 @@ def lambda_path(
             starts = shared_start(starts, training, strengths, training_options, memory_limit, estimator.verbose)
             training_options = replace(training_options, max_steps=math.ceil(OWN_SHARE * training_options.max_steps))
         networks = train_path(starts, training, strengths, training_options, memory_limit, estimator.verbose)
+        scored = networks
+        if refit:
+            scored = train_path(starts, windows, strengths, training_options, memory_limit, estimator.verbose)
     settings = {
         "estimator": "lambda_path",
         "generator_seeds": seed_numbers,
         "warm_start": bool(warm_start),
+        "refit": bool(refit),
         **estimator._settings(table.n_series),
     }
-    return _result(networks, windows, training, held_out, given, seeds, table.names, settings)
+    return _result(networks, scored, windows, training, held_out, given, seeds, table.names, settings)
 
 
 def _estimator(options: dict[str, Any]) -> GRNGC:
@@ -287,6 +293,7 @@ def _start(estimator: GRNGC, windows: Windows, seed: int) -> Start:
 
 def _result(
     networks: Sequence[MLP],
+    scored: Sequence[MLP],
     windows: Windows,
     training: Windows,
     held_out: Windows,
@@ -298,14 +305,15 @@ def _result(
     n_lams = len(lams)
     fitted = np.array([float(window_errors(network, training).double().mean()) for network in networks])
     errors = np.stack([window_errors(network, held_out).double().cpu().numpy() for network in networks])
-    diverged = ~((fitted < DIVERGED_ERROR) & (errors.mean(1) < DIVERGED_ERROR))
+    final = np.array([float(window_errors(network, windows).mean()) for network in scored])
+    diverged = ~((fitted < DIVERGED_ERROR) & (errors.mean(1) < DIVERGED_ERROR) & (final < DIVERGED_ERROR))
     if diverged.all():
         raise FloatingPointError(
             f"every fit on the path diverged; lower learning_rate (now {settings['learning_rate']:g})"
         )
     found = [
         None if failed else mean_gradients(network, windows.batches())
-        for network, failed in zip(networks, diverged, strict=True)
+        for network, failed in zip(scored, diverged, strict=True)
     ]
     shape = next(f for f in found if f is not None).absolute.shape
     empty = np.full(shape, np.nan, dtype=np.float32)
