@@ -162,7 +162,7 @@ def _check(table: SeriesTable, forecast: bool) -> None:
         )
     duplicates = sorted(n for n, count in Counter(names).items() if count > 1)
     if duplicates:
-        raise InputError(f"duplicate series names: {_some(duplicates)}; rename the columns so that each is distinct")
+        raise InputError(f"duplicate series names: {some(duplicates)}; rename the columns so that each is distinct")
     for number, trajectory in enumerate(table.trajectories):
         _check_finite(trajectory, names, f" of trajectory {number}" if len(table.trajectories) > 1 else "")
     if forecast:
@@ -172,8 +172,8 @@ def _check(table: SeriesTable, forecast: bool) -> None:
     constant = [names[i] for i in np.flatnonzero(low == high)]
     if constant and table.n_steps > 1:
         raise InputError(
-            f"constant series: {_some(constant)}; a series that never changes can neither cause nor be caused: drop it"
-            " (read_table does with drop_constant=True)"
+            f"constant series: {some(constant)}; a series that never changes can neither cause nor be caused: drop it"
+            " (of a file pass drop_constant=True)"
         )
 
 
@@ -194,7 +194,8 @@ def _check_finite(trajectory: Array, names: tuple[str, ...], where: str) -> None
         )
 
 
-def _some(items: Iterable[str], limit: int = 5) -> str:
+def some(items: Iterable[str], limit: int = 5) -> str:
+    """The first few, quoted, and how many more."""
     items = list(items)
     shown = ", ".join(repr(i) for i in items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"

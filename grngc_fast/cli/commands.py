@@ -6,19 +6,23 @@ import argparse
 import hashlib
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, lorenz96, read_table, read_truth, var
+from ..datasets import Dataset, lorenz96, read_names, read_table, read_truth, var
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
 from ..graph import check_selection, load_graph
+from ..resumption import recorded_random_state
 from ..series import SeriesTable
+from ..training import World
 from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
+from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
@@ -39,11 +43,9 @@ def fit(args: argparse.Namespace) -> None:
     out = OutputFolder(args.out, fit_files(), args.force)
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
-    truth = (
-        None
-        if args.truth is None
-        else read_truth(args.truth, table.names, ignore_unknown=args.ignore_unknown or args.drop_constant)
-    )
+    skipping = args.ignore_unknown or args.drop_constant
+    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=skipping)
+    chosen = _chosen_series(args, table.names, skipping)
     _warn_of_suspects(table)
     count = len(table.trajectories)
     print(
@@ -58,7 +60,20 @@ def fit(args: argparse.Namespace) -> None:
         "steps": table.n_steps,
         "trajectories": count,
     }
-    _fit_and_write(args, out, table, truth, source)
+    _fit_and_write(argparse.Namespace(**{**vars(args), **chosen}), out, table, truth, source)
+
+
+def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: bool) -> dict[str, Any]:
+    """Regulators, targets and candidate pairs as the estimator takes them."""
+    chosen: dict[str, Any] = {}
+    if args.regulators is not None:
+        chosen["regulators"] = read_names(args.regulators, names, "source", ignore_unknown=skipping)
+    if args.targets is not None:
+        chosen["targets"] = read_names(args.targets, names, "target", ignore_unknown=skipping)
+    if args.candidates is not None:
+        pairs = read_truth(args.candidates, names, ignore_unknown=skipping)
+        chosen["candidates"] = pairs.any(-1) if pairs.ndim == 3 else pairs
+    return chosen
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -96,19 +111,21 @@ def _fit_and_write(
     source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
-    seed = secrets.randbelow(2**31) if args.seed is None else args.seed
+    world = World.current()
+    seed = world.first(_unsaid_seed(args)) if args.seed is None else args.seed
     if not 0 <= seed < 2**32:
         raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
     options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
     if options["model_options"] is not None:
         options["model_options"] = dict(options["model_options"])
     found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
-    evaluation = None
+    evaluation = linear = None
     if truth is not None:
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
-        evaluation = evaluate_scores(found.graph_, truth)
-    record = run_record(found, seed, source, selection, evaluation)
-    dense = write_fit(out, found, selection, record, truth, args.dense)
+        truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
+        evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
+    record = run_record(found, seed, source, selection, evaluation, linear)
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense)
 
     print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
     for edge in found.graph_.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
@@ -116,6 +133,8 @@ def _fit_and_write(
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
     if evaluation is not None:
         _print_evaluation(evaluation, diagonal=False)
+    if linear is not None:
+        print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
     print(f"wrote {out.path}: {', '.join(out.files)}")
     if not dense and args.edges_per_target is None:
         print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
@@ -127,6 +146,12 @@ def _sha256(path: Path) -> str:
         while part := file.read(2**20):
             digest.update(part)
     return digest.hexdigest()
+
+
+def _unsaid_seed(args: argparse.Namespace) -> int:
+    """That of the run to go on with, else a random one."""
+    recorded = None if args.checkpoint is None else recorded_random_state(args.checkpoint)
+    return secrets.randbelow(2**31) if recorded is None else recorded
 
 
 def _warn_of_suspects(table: SeriesTable) -> None:

@@ -46,9 +46,25 @@ def build_parser() -> argparse.ArgumentParser:
     split = fit.add_mutually_exclusive_group()
     split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
     split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
+    fit.add_argument(
+        "--regulators",
+        metavar="FILE_OR_NAMES",
+        help="the only series that may be causes: a file with a name on each line, an edge list (its sources), or A,B,C",
+    )
+    fit.add_argument(
+        "--targets",
+        metavar="FILE_OR_NAMES",
+        help="the only series that are forecast, likewise (of an edge list its targets)",
+    )
+    fit.add_argument(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="the only pairs that may be edges: an edge list (source, target)",
+    )
     fit.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
     fit.add_argument(
-        "--ignore-unknown", action="store_true", help="skip true edges of series that the table does not hold"
+        "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
     )
     _add_fit_options(fit)
     _add_output(fit, default=None)
@@ -122,6 +138,12 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)
+    parser.add_argument(
+        "--own-past",
+        action=argparse.BooleanOptionalAction,
+        default=defaults["own_past"],
+        help="let targets that are no candidate causes of themselves read their own past (%(default)s)",
+    )
     parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
     add("--validation-fraction", "share of the windows held out for early stopping", type=float)
     add("--patience", "evaluations without progress before stopping", type=int)
@@ -132,6 +154,12 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dense", action="store_true", help="write all scores, however many")
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="keep the state of training in this folder; the same command goes on from it after an interruption",
+    )
+    add("--checkpoint-minutes", "time between two checkpoints", type=float, metavar="M")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--top-k", type=int, metavar="K", help="write the K strongest edges (all pairs, at most 100000)"

@@ -105,7 +105,12 @@ def write_fit(
 
 
 def run_record(
-    found: GRNGC, seed: int, source: dict[str, Any], selection: dict[str, Any], evaluation: Evaluation | None
+    found: GRNGC,
+    seed: int,
+    source: dict[str, Any],
+    selection: dict[str, Any],
+    evaluation: Evaluation | None,
+    ridge: Evaluation | None,
 ) -> dict[str, Any]:
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
@@ -113,6 +118,9 @@ def run_record(
         "settings": {**found.graph_.metadata, "random_state": seed},
         "seed": seed,
         "data": source,
+        "regulators": found.candidates_.n_causes,
+        "targets": found.candidates_.n_effects,
+        "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
         "timings": {"fit_seconds": round(found.fit_seconds_, 3)},
         "training": {
@@ -123,7 +131,8 @@ def run_record(
             "penalty": history.penalty[-1],
             "active_edges": history.active_edges[-1],
         },
-        "evaluation": None if evaluation is None else {"auroc": evaluation.auroc, "auprc": evaluation.auprc},
+        "evaluation": _areas(evaluation),
+        "ridge_evaluation": _areas(ridge),
         "versions": {
             "grngc_fast": __version__,
             "python": platform.python_version(),
@@ -139,6 +148,10 @@ def run_record(
         },
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _areas(evaluation: Evaluation | None) -> dict[str, float] | None:
+    return None if evaluation is None else {"auroc": evaluation.auroc, "auprc": evaluation.auprc}
 
 
 def write_simulation(out: OutputFolder, data: Dataset) -> None:
