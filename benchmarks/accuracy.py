@@ -20,10 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import lorenz96, read_dream4
 from grngc_fast.estimator import MODELS
+from grngc_fast.ridge import ridge_scores
 from grngc_fast.training import Windows
 
 from .results import Row
-from .ridge import ridge_scores
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -15,6 +15,7 @@ import torch
 
 from grngc_fast import GRNGC, LambdaPath, evaluate, lambda_path
 from grngc_fast.datasets import lorenz96
+from grngc_fast.plan import DEFAULT_LAM
 from grngc_fast.training.lambda_path import PENALTY_WINDOWS
 
 from . import guard
@@ -56,7 +57,7 @@ def measure(n_series: int, n_lams: int, repeats: int, **options: Any) -> list[Ro
 
     def single(**changes: Any) -> None:
         for lam in along:
-            GRNGC(lam=float(lam), **options, **changes).fit(x)
+            GRNGC("mlp", lam=float(lam), **options, **changes).fit(x)
 
     methods = {
         "lambda_path": lambda: lambda_path(x, n_lams=n_lams, **options),
@@ -94,7 +95,7 @@ def choose(case: Case, seeds: int, n_lams: int, **options: Any) -> list[Row]:
         trajectories, truth = case.load(seed)
         path = lambda_path(trajectories, n_lams=n_lams, random_state=seed, **options)
         along = [evaluate(scores, truth) for scores in path.scores]
-        default = GRNGC(random_state=seed, **options).fit(trajectories)
+        default = GRNGC("mlp", lam=DEFAULT_LAM, random_state=seed, **options).fit(trajectories)
         chosen = {
             "least held-out error": along[path.best_index],
             "one standard error": along[path.one_se_index],

@@ -12,10 +12,10 @@ if not (_Path(__file__).parent / "kernels").is_dir():
 from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
-from .graph import CausalGraph, Edge
+from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 from .path import LambdaPath, lambda_path
 from .penalty import gradient_frobenius, gradient_l1
-from .scores import causal_scores
+from .scores import causal_scores, top_edges
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,9 +26,12 @@ __all__ = [
     "FitDivergedWarning",
     "InputError",
     "LambdaPath",
+    "SparseCausalGraph",
     "causal_scores",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",
     "lambda_path",
+    "load_graph",
+    "top_edges",
 ]

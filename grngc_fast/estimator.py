@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numbers
+import os
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,16 +18,20 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from .candidates import CandidateEdges, candidate_edges
 from .errors import InputError
-from .graph import CausalGraph
+from .graph import SparseCausalGraph
 from .jacobian import ACTIVATIONS
-from .models import FORECASTERS, adopt, build, options_of
-from .scores import CausalScores, mean_gradients, strongest_lag
+from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
+from .plan import Plan, decide
+from .resumption import settle
+from .row_blocks import row_blocks
+from .score_sinks import Graph
+from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
-from .training import History, TrainingOptions, Windows, train
+from .training import History, TrainingOptions, Windows, World, start_linear, train
 
-MODELS = tuple(FORECASTERS)
-SKIP_ABOVE_INPUTS = 200
+MODELS = ("auto", *FORECASTERS)
 MAX_HIDDEN = 2**20
 
 
@@ -45,7 +51,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
         validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
-    hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of P above 512 series.
+    hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of the series read above 512;
+        8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden
         layer has to grow with them.
@@ -56,18 +63,44 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     validation_fraction, patience : see `early_stopping`.
     penalty_windows, penalty_targets : how many windows and targets a step penalises; None takes all while that is cheap,
         else a random sample that costs about as much as the forecast.
+    score_windows : how many windows scores are averaged over, drawn at random; None takes all while that costs no more than a
+        training (`grngc_fast.scoring`), and a sample else. Of a sample `graph_` has `standard_error` too.
+    edges_per_target : keep this many causes of each effect and no matrix of all scores; `graph_` is a `SparseCausalGraph` then.
+    scores_file : `.npy` file that all scores are streamed to, for more than memory holds; `graph_` reads them from there.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
         "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
+    regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
+        so that fit and scores cost P x regulators.
+    targets : the only series that are forecast and may be effects, likewise.
+    candidates : pairs that may be edges: (P, P) boolean array or sparse array [effect, cause], or a DataFrame of names. Each
+        target's network sees its candidates alone (targets with the same share one): the gradient by any other series is
+        zero by construction. Together with `regulators` and `targets` the pairs of all of them are left. Causes that no target
+        has as a candidate are left out of the scores, unless they are named in `regulators`.
+    own_past : where a target is no candidate cause of itself, add to its forecast a linear function of its own last
+        `lags` steps, which is neither penalised nor scored: causes are sought for what it leaves. Without it, what a
+        slow series owes to itself goes to causes that move alike. A target among its own causes has its past there already.
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
+    checkpoint : folder where the state of training is kept, every `checkpoint_minutes`, when SIGINT or SIGTERM stops the fit
+        (it finishes its step first) and at the end; None keeps none. A fit with the same data and options goes on from
+        there and gives, on a CPU to the last bit, what an uninterrupted one gives; a finished one is not trained again. Of
+        a module of your own its `state_dict` and torch's random numbers are kept, no other state.
+    checkpoint_minutes : see `checkpoint`.
+
+    In an initialised `torch.distributed` process group (`torchrun`), with the same data and options in every process, the
+    processes share out the windows of every step and the targets of the scores, and all end with the result of a single
+    process at the same batch size, but for rounding and for what a module draws in training (dropout), which differs from
+    process to process. Process 0 writes the checkpoint and shows progress.
 
     Attributes
     ----------
-    scores_ : (P, P) array, [effect, cause], the largest over lags.
-    lag_scores_ : (P, P, L) array, [effect, cause, lag], lag index 0 the most recent step.
-    signed_scores_ : (P, P) array, mean signed gradient at the strongest lag.
-    graph_ : CausalGraph with the same, and names.
+    scores_ : (E, C) array, [effect, cause], the largest over lags; E targets and C regulators, both P unless chosen. None of the
+        three arrays with `edges_per_target`.
+    lag_scores_ : (E, C, L) array, [effect, cause, lag], lag index 0 the most recent step.
+    signed_scores_ : (E, C) array, mean signed gradient at the strongest lag.
+    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`.
+    candidates_ : CandidateEdges, what the scores are of: `effects` (E,) and `causes` (C,), columns of X.
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
     scaler_ : sklearn StandardScaler of the series.
@@ -85,25 +118,34 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str | torch.nn.Module = "mlp",
+        model: str | torch.nn.Module = "auto",
         lags: int = 1,
-        lam: float = 0.1,
+        lam: float | None = None,
         hidden: int | Sequence[int] | None = None,
         *,
         activation: str | None = None,
         skip: bool | None = None,
-        max_steps: int = 1000,
+        max_steps: int | None = None,
         batch_size: int = 64,
-        learning_rate: float = 2e-3,
+        learning_rate: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
         patience: int = 10,
         penalty_windows: int | None = None,
         penalty_targets: int | None = None,
+        score_windows: int | None = None,
+        edges_per_target: int | None = None,
+        scores_file: str | os.PathLike[str] | None = None,
         model_options: Mapping[str, Any] | None = None,
+        regulators: Any = None,
+        targets: Any = None,
+        candidates: Any = None,
+        own_past: bool = True,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
+        checkpoint: str | os.PathLike[str] | None = None,
+        checkpoint_minutes: float = 5.0,
     ) -> None:
         self.model = model
         self.lags = lags
@@ -119,10 +161,19 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.patience = patience
         self.penalty_windows = penalty_windows
         self.penalty_targets = penalty_targets
+        self.score_windows = score_windows
+        self.edges_per_target = edges_per_target
+        self.scores_file = scores_file
         self.model_options = model_options
+        self.regulators = regulators
+        self.targets = targets
+        self.candidates = candidates
+        self.own_past = own_past
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
+        self.checkpoint_minutes = checkpoint_minutes
 
     def fit(self, X: Any, y: Any = None) -> GRNGC:
         """Train the network and score every cause of every effect.
@@ -134,31 +185,40 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        InputError : data or options that cannot be used. FloatingPointError : a loss that is not finite from the start.
+        InputError : data, options or a checkpoint that cannot be used, or that differ between processes.
+        FloatingPointError : a loss that is not finite from the start.
+        KeyboardInterrupt, SystemExit : stopped by SIGINT or SIGTERM; with a checkpoint the message tells how to go on.
+        ProcessLostError : another process of the group ended.
         """
-        _check_options(self)
-        table = as_series_table(X)
-        device = _device(self.device)
-        started = time.perf_counter()
-        scaler = _fitted_scaler(table)
-        windows = Windows.from_trajectories(_standardised(scaler, table), self.lags, device=device)
-        seed = int(check_random_state(self.random_state).randint(2**31))
+        world = World.current()
+        with world.refused_together():
+            _check_options(self)
+            scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
+            table = as_series_table(X)
+            device = _device(self.device)
+            started = time.perf_counter()
+            scaler = _fitted_scaler(table)
+            edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
+            windows = self._windows(edges, _standardised(scaler, table), device)
+            seed = int(check_random_state(self.random_state).randint(2**31))
+        seed, checkpoint = settle(self._run(edges, device), table, seed, world)
         generator = torch.Generator().manual_seed(seed)
         # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            torch.manual_seed(seed)
-            network = self._network(windows, generator)
-            history = train(network, windows, self._training_options(), generator, self.verbose)
-        scores = _all_scores(network, windows)
-        graph = CausalGraph(
-            scores=scores.summary.numpy(),
-            names=table.names,
-            lag_scores=scores.absolute.numpy(),
-            signed_scores=strongest_lag(scores).numpy(),
-            metadata={"estimator": "GRNGC", "generator_seed": seed, **self._settings(table.n_series)},
-        )
+            torch.manual_seed(seed + world.rank)
+            plan = decide({**self.get_params(deep=False), "hidden": self._widths()}, edges, windows, seed, world)
+            with world.refused_together():
+                network = self._network(plan, windows, edges, generator)
+            options = self._training_options(plan)
+            if plan.linear_start:
+                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
+            history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
+        settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
+        names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
+        graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings)
         # All at once, so that a fit that fails leaves an earlier one whole.
-        self.scaler_, self.model_, self.graph_ = scaler, network, graph
+        self.scaler_, self.model_, self.candidates_ = scaler, network, edges
+        self.graph_: Graph = graph
         self.history_: History = history
         self.fit_seconds_ = time.perf_counter() - started
         self.n_features_in_ = table.n_series
@@ -170,40 +230,46 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     @property
     def scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        return self.graph_.scores
+        return self._of_all_scores("scores")
 
     @property
     def lag_scores_(self) -> NDArray[Any]:
-        check_is_fitted(self, "graph_")
-        assert self.graph_.lag_scores is not None
-        return self.graph_.lag_scores
+        # With one lag the graph keeps them once.
+        return self._of_all_scores("lag_scores" if self.lags > 1 else "scores").reshape(*self.graph_.shape, -1)
 
     @property
     def signed_scores_(self) -> NDArray[Any]:
+        return self._of_all_scores("signed_scores")
+
+    def _of_all_scores(self, name: str) -> NDArray[Any]:
         check_is_fitted(self, "graph_")
-        assert self.graph_.signed_scores is not None
-        return self.graph_.signed_scores
+        if isinstance(self.graph_, SparseCausalGraph):
+            raise AttributeError(
+                f"{name}_: with edges_per_target={self.edges_per_target} only the strongest edges are kept; use"
+                " graph_.to_scipy() or graph_.edges()"
+            )
+        array: NDArray[Any] = getattr(self.graph_, name)
+        return array
 
     def predict(self, X: Any) -> NDArray[Any] | list[NDArray[Any]]:
-        """One-step forecasts in the units of the data: row t of the (T - L, P) result forecasts X[t + L].
+        """One-step forecasts in the units of the data: row t of the (T - L, E) result forecasts X[t + L, candidates_.effects].
 
         A list, one array per trajectory, when X holds several.
         """
-        table = self._table(X)
+        table, effects = self._table(X), self.candidates_.effects
         parts = []
         for trajectory in _standardised(self.scaler_, table):
-            windows = Windows.from_trajectories([trajectory], self.lags, device=self._model_device)
+            windows = self._windows(self.candidates_, [trajectory], self._model_device)
             with torch.no_grad():
                 forecast = torch.cat([self.model_(x).cpu().flatten(1) for x in windows.batches()])
-            parts.append(np.asarray(self.scaler_.inverse_transform(forecast.double().numpy())))
+            parts.append(forecast.double().numpy() * self.scaler_.scale_[effects] + self.scaler_.mean_[effects])
         return parts[0] if len(parts) == 1 else parts
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean over series of the R^2 of one-step forecasts on X; 1 is perfect, 0 no better than the mean."""
+        """Mean over targets of the R^2 of one-step forecasts on X; 1 is perfect, 0 no better than the mean."""
         table = self._table(X)
         forecasts = self.predict(table)
-        truth = np.concatenate([t[self.lags :] for t in table.trajectories])
+        truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in table.trajectories])
         return float(r2_score(truth, np.concatenate(forecasts if isinstance(forecasts, list) else [forecasts])))
 
     @property
@@ -224,54 +290,71 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             )
         return table
 
-    def _network(self, windows: Windows, generator: torch.Generator) -> torch.nn.Module:
-        device, n_series = windows.steps.device, windows.steps.shape[1]
+    def _windows(self, edges: CandidateEdges, trajectories: list[NDArray[Any]], device: torch.device) -> Windows:
+        return Windows.from_trajectories(
+            trajectories, self.lags, device=device, input_columns=edges.inputs, target_columns=edges.effects
+        )
+
+    def _network(
+        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
+    ) -> torch.nn.Module:
+        device = windows.steps.device
+        network = self._forecaster(plan, windows, edges, generator).to(device, torch.float32)
+        if not len(edges.own_past):
+            return network
+        return OwnPast(network, edges.n_causes, torch.as_tensor(edges.own_past), self.lags).to(device)
+
+    def _forecaster(
+        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
+    ) -> torch.nn.Module:
+        n_causes, n_effects = edges.n_causes, edges.n_effects
         if isinstance(self.model, torch.nn.Module):
-            return adopt(self.model, windows.inputs(slice(0, 2)))
-        options, hidden, skip = self.model_options or {}, self._hidden(n_series), self._skip(n_series)
-        network = build(self.model, n_series, self.lags, hidden, self.activation, skip, options, generator)
-        return network.to(device, torch.float32)
+            if edges.allowed is not None:
+                refuse_candidates(f"model={type(self.model).__name__}")
+            return adopt(self.model, windows.inputs(slice(0, 2))[..., :n_causes], n_effects)
+        sizes, options = (n_causes, n_effects, edges.allowed, self.lags), self.model_options or {}
+        return build(plan.model, *sizes, plan.hidden, self.activation, plan.skip, options, generator)
 
-    def _hidden(self, n_series: int) -> tuple[int, ...]:
-        if self.hidden is None:
-            return (max(128, n_series // 4),)
-        return tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
+    def _widths(self) -> tuple[int, ...] | None:
+        return None if self.hidden is None else tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
 
-    def _skip(self, n_series: int) -> bool:
-        return n_series * self.lags > SKIP_ABOVE_INPUTS if self.skip is None else bool(self.skip)
-
-    def _training_options(self) -> TrainingOptions:
+    def _training_options(self, plan: Plan) -> TrainingOptions:
         return TrainingOptions(
-            lam=self.lam,
-            max_steps=self.max_steps,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
+            lam=plan.lam,
+            max_steps=int(plan.max_steps),
+            batch_size=int(self.batch_size),
+            learning_rate=plan.learning_rate,
             validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
             patience=self.patience if self.early_stopping else None,
             penalty_windows=self.penalty_windows,
             penalty_targets=self.penalty_targets,
         )
 
-    def _settings(self, n_series: int) -> dict[str, Any]:
-        """Parameters as JSON takes them."""
+    def _run(self, edges: CandidateEdges, device: torch.device) -> dict[str, Any]:
+        """Parameters that make a run what it is, series and pairs resolved."""
+        chosen = {**self.get_params(deep=False), "device": device.type, "hidden": self._widths()}
+        return chosen | {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
+
+    def _settings(self, plan: Plan, edges: CandidateEdges) -> dict[str, Any]:
+        """Parameters as JSON takes them; series and pairs that were chosen as their number, the graph has the names."""
         plain = (str, int, float, bool, type(None))
         settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
+        counts = {"regulators": edges.n_causes, "targets": edges.n_effects, "candidates": edges.n_pairs}
+        settings |= {name: count for name, count in counts.items() if getattr(self, name) is not None}
         if isinstance(self.model, torch.nn.Module):
-            return {**settings, "model": type(self.model).__qualname__}
-        options = {**options_of(self.model), **(self.model_options or {})}
-        chosen = {"hidden": list(self._hidden(n_series)), "skip": self._skip(n_series)}
-        return {
-            **settings,
-            **chosen,
-            "model_options": {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()},
-        }
+            decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
+            return {**settings, **decided, "model": type(self.model).__qualname__}
+        options = {**options_of(plan.model), **(self.model_options or {})}
+        shown = {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()}
+        return {**settings, **plan.settings(), "model_options": shown}
 
 
 def _fitted_scaler(table: SeriesTable) -> StandardScaler:
     scaler = StandardScaler()
     with np.errstate(over="ignore", invalid="ignore"):
         for trajectory in table.trajectories:
-            scaler.partial_fit(trajectory)
+            for rows in row_blocks(trajectory.shape):
+                scaler.partial_fit(trajectory[rows])
         spread = np.sqrt(scaler.var_)
     # The scaler leaves a series alone whose spread is rounding.
     bad = np.flatnonzero(~np.isfinite(spread) | (scaler.scale_ != spread))
@@ -285,12 +368,21 @@ def _fitted_scaler(table: SeriesTable) -> StandardScaler:
 
 
 def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[Any]]:
-    return [np.asarray(scaler.transform(t)) for t in table.trajectories]
+    """In float32, whatever the table is in: a memory map is read some rows at a time and never held whole in float64."""
+    parts = []
+    for trajectory in table.trajectories:
+        part = np.empty(trajectory.shape, dtype=np.float32)
+        for rows in row_blocks(part.shape):
+            part[rows] = scaler.transform(trajectory[rows])
+        parts.append(part)
+    return parts
 
 
-def _all_scores(network: torch.nn.Module, windows: Windows) -> CausalScores:
-    scores = mean_gradients(network, windows.batches())
-    return CausalScores(scores.absolute.cpu(), scores.signed.cpu())
+def _causal_part(network: torch.nn.Module, windows: Windows, edges: CandidateEdges) -> tuple[torch.nn.Module, Windows]:
+    """What is scored: without the series that only their own forecasts read."""
+    if not isinstance(network, OwnPast):
+        return network, windows
+    return network.network, replace(windows, input_columns=torch.as_tensor(edges.causes, device=windows.steps.device))
 
 
 def _device(name: str) -> torch.device:
@@ -324,15 +416,22 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
     if est.model_options is not None and not isinstance(est.model_options, Mapping):
         raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
-    for name in ("lags", "max_steps", "batch_size", "patience"):
+    if not isinstance(est.own_past, (bool, np.bool_)):
+        raise InputError(f"own_past={est.own_past!r}; expected True or False")
+    for name in ("lags", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    for name in ("penalty_windows", "penalty_targets"):
+    for name in ("max_steps", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
+    if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):
+        raise InputError(f"checkpoint={est.checkpoint!r}; expected the path of a folder, or None")
+    _need(est, "checkpoint_minutes", numbers.Real, lambda v: v >= 0, "a number of at least 0")
     if est.skip is not None and not isinstance(est.skip, (bool, np.bool_)):
         raise InputError(f"skip={est.skip!r}; expected True, False or None")
-    _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "a number of at least 0")
-    _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "a number above 0")
+    if est.lam is not None:
+        _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "None or a number of at least 0")
+    if est.learning_rate is not None:
+        _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "None or a number above 0")
     _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
     widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
     fits = [not isinstance(h, bool) and isinstance(h, numbers.Integral) and 1 <= int(h) <= MAX_HIDDEN for h in widths]

@@ -14,13 +14,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
+from .candidates import CandidateEdges, candidate_edges
 from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC, _check_options, _device, _fitted_scaler, _standardised
 from .graph import CausalGraph
 from .models import MLP
+from .plan import COLD, Plan, decide
 from .scores import mean_gradients
 from .series import as_series_table
-from .training import Windows
+from .training import Windows, World
 from .training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
 from .training.trainer import ACTIVE_SHARE, DIVERGED_ERROR
 
@@ -32,8 +34,25 @@ SMALLEST_SHARE = 1e-3
 MEMORY_LIMIT = 2 * 2**30
 # Groups of held-out windows, neighbours in time, that the standard error is taken over.
 ERROR_BLOCKS = 10
-# What every member of a path must be.
-_FIXED = {"model": "mlp", "early_stopping": False}
+# Options of `GRNGC` that the fits of a path have.
+PATH_OPTIONS = (
+    "lags",
+    "hidden",
+    "activation",
+    "skip",
+    "max_steps",
+    "batch_size",
+    "learning_rate",
+    "validation_fraction",
+    "penalty_windows",
+    "penalty_targets",
+    "regulators",
+    "targets",
+    "own_past",
+    "device",
+    "random_state",
+    "verbose",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +70,7 @@ class LambdaPath:
     validation_se : (K,) its standard error over ten blocks of neighbouring held-out windows.
     excess_se : (K,) the same of the difference from the least error; what is hard to forecast for all strengths cancels.
     diverged : (S, K) runs that did not end in finite forecasts; they count nowhere.
-    names : names of the series.
+    names, causes : E names of the effects, C of the causes.
     settings : what repeats the path; JSON values.
     """
 
@@ -65,6 +84,7 @@ class LambdaPath:
     excess_se: NDArray[np.float64]
     diverged: NDArray[np.bool_]
     names: tuple[str, ...]
+    causes: tuple[str, ...]
     settings: dict[str, Any]
 
     @property
@@ -128,6 +148,7 @@ class LambdaPath:
         return CausalGraph(
             scores=self.scores[k],
             names=self.names,
+            causes=self.causes,
             lag_scores=self.lag_scores[k],
             signed_scores=self.signed_scores[k],
             metadata={**self.settings, "lam": float(self.lams[k])},
@@ -149,8 +170,7 @@ class LambdaPath:
     def _active(self, scores: NDArray[Any]) -> NDArray[np.bool_]:
         """Where scores (..., E, C) are above the threshold; NaN is not."""
         active: NDArray[np.bool_] = np.asarray(scores > self.threshold)
-        n_effects, n_causes = scores.shape[-2:]
-        active[..., np.eye(n_effects, n_causes, dtype=np.bool_)] = False
+        active[..., np.array(self.names)[:, None] == np.array(self.causes)] = False
         return active
 
 
@@ -167,9 +187,10 @@ def lambda_path(
 ) -> LambdaPath:
     """Fit a whole path of penalty strengths, and several seeds, as one batched network.
 
-    Every (seed, strength) is a one-hidden-layer network as `GRNGC(lam=...)` fits it. Together they cost far less than one fit
-    after another: they part from one fit at a middle strength, their products are batched, and a step penalises up to eight
-    windows of its batch. The last share of the windows in time is held out to tell the strengths apart.
+    Every (seed, strength) is a one-hidden-layer network as `GRNGC("mlp", lam=...)` fits it from random weights. Together they
+    cost far less than one fit after another: they part from one fit at a middle strength, their products are batched, and a
+    step penalises up to eight windows of its batch. The last share of the windows in time is held out to tell the strengths
+    apart.
 
     Parameters
     ----------
@@ -182,8 +203,8 @@ def lambda_path(
         member; False lets every member take `max_steps` from the initial weights, as `GRNGC` does.
     refit : take the scores from fits on all windows; False from those that left the last ones out, in about half of the time.
     memory_limit : bytes for training; a path that needs more is trained in parts, with the same result.
-    options : of every fit, as `GRNGC` takes them (lags, hidden, activation, skip, max_steps, random_state, ...). With
-        `random_state` the first seed is that of `GRNGC`. `validation_fraction` is the share held out.
+    options : of every fit, those of `GRNGC` in `PATH_OPTIONS` (lags, hidden, skip, max_steps, regulators, random_state, ...).
+        With `random_state` the first seed is that of `GRNGC`. `validation_fraction` is the share held out.
 
     Raises
     ------
@@ -199,6 +220,8 @@ def lambda_path(
     >>> path.scores.shape, path.graph().n_series
     ((4, 8, 8), 8)
     """
+    if World.current().size > 1:
+        raise InputError("a path is fitted in one process; start it without torchrun")
     estimator = _estimator(options)
     for name, value in {"n_lams": n_lams, "seeds": seeds, "memory_limit": memory_limit}.items():
         _check_count(name, value)
@@ -206,7 +229,14 @@ def lambda_path(
     table = as_series_table(X)
     scaler = _fitted_scaler(table)
     device = _device(estimator.device)
-    windows = Windows.from_trajectories(_standardised(scaler, table), estimator.lags, device=device)
+    edges = candidate_edges(table.names, estimator.regulators, estimator.targets, None, estimator.own_past)
+    if len(edges.own_past):
+        name = table.names[edges.effects[edges.own_past[0]]]
+        raise InputError(
+            f"target {name!r} is no regulator, and a path has no own past beside the causes: add it to regulators, or pass"
+            " own_past=False"
+        )
+    windows = estimator._windows(edges, _standardised(scaler, table), device)
     training, held_out = windows.split(estimator.validation_fraction)
     if held_out is None or len(held_out) < 2:
         raise InputError(
@@ -218,8 +248,14 @@ def lambda_path(
         given = np.geomspace(top, top * SMALLEST_SHARE, n_lams) if n_lams > 1 else np.array([top])
     random_state = check_random_state(estimator.random_state)
     seed_numbers = [int(random_state.randint(2**31)) for _ in range(seeds)]
-    starts = [_start(estimator, windows, seed) for seed in seed_numbers]
-    training_options, strengths = estimator._training_options(), given.tolist()
+    plan, strengths = _plan(estimator, edges, windows, float(given[0])), given.tolist()
+    starts = []
+    for seed in seed_numbers:
+        generator = torch.Generator().manual_seed(seed)
+        network = estimator._network(plan, windows, edges, generator)
+        assert isinstance(network, MLP)
+        starts.append(Start(network, generator))
+    training_options = estimator._training_options(plan)
     with torch.enable_grad():
         if warm_start:
             starts = shared_start(starts, training, strengths, training_options, memory_limit, estimator.verbose)
@@ -233,25 +269,24 @@ def lambda_path(
         "generator_seeds": seed_numbers,
         "warm_start": bool(warm_start),
         "refit": bool(refit),
-        **estimator._settings(table.n_series),
+        **estimator._settings(plan, edges),
     }
-    return _result(networks, scored, windows, training, held_out, given, seeds, table.names, settings)
+    names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
+    return _result(networks, scored, windows, training, held_out, given, seeds, names, causes, settings)
 
 
 def _estimator(options: dict[str, Any]) -> GRNGC:
-    known = GRNGC().get_params(deep=False)
-    unknown = [name for name in options if name not in known]
-    if unknown:
-        raise InputError(f"{', '.join(map(repr, unknown))}: not an option of GRNGC or of a path")
-    if "lam" in options:
+    refused = [name for name in options if name not in PATH_OPTIONS]
+    if refused:
         raise InputError(
-            f"lam={options['lam']!r}: a path takes several strengths; pass lams=[...], or fit GRNGC with one"
+            f"{', '.join(map(repr, refused))}: not an option of a path, whose fits are of model='mlp' and take"
+            f" {', '.join(PATH_OPTIONS)}; strengths are lams=[...]"
         )
-    for name, value in _FIXED.items():
-        if options.get(name, value) != value:
-            raise InputError(f"{name}={options[name]!r}: a path is fitted with {name}={value!r}; leave it out")
-    estimator = GRNGC(**options)
+    estimator = GRNGC("mlp", **options)
     _check_options(estimator)
+    widths = estimator._widths()
+    if widths is not None and len(widths) > 1:
+        raise InputError(f"hidden={list(widths)}: a path is fitted with one hidden layer; give one width")
     return estimator
 
 
@@ -279,16 +314,12 @@ def _as_strengths(lams: Any) -> NDArray[np.float64]:
     return falling
 
 
-def _start(estimator: GRNGC, windows: Windows, seed: int) -> Start:
-    generator = torch.Generator().manual_seed(seed)
-    network = estimator._network(windows, generator)
-    assert isinstance(network, MLP)
-    if len(network.weights) != 2 or network.gains is not None or network.lengths is not None or network.dropout:
-        raise InputError(
-            "a path is fitted with one hidden layer, without layer_norm, weight_norm or dropout;"
-            f" got hidden={estimator.hidden!r}, model_options={estimator.model_options!r}"
-        )
-    return Start(network, generator)
+def _plan(estimator: GRNGC, edges: CandidateEdges, windows: Windows, lam: float) -> Plan:
+    """As of a single fit that starts from random weights."""
+    options = {**estimator.get_params(deep=False), "hidden": estimator._widths(), "lam": lam}
+    plan = decide(options, edges, windows, 0, World.current())
+    steps, rate = estimator.max_steps or COLD[0], estimator.learning_rate or COLD[1]
+    return replace(plan, max_steps=int(steps), learning_rate=float(rate), linear_start=False)
 
 
 def _result(
@@ -300,6 +331,7 @@ def _result(
     lams: NDArray[np.float64],
     seeds: int,
     names: tuple[str, ...],
+    causes: tuple[str, ...],
     settings: dict[str, Any],
 ) -> LambdaPath:
     n_lams = len(lams)
@@ -343,6 +375,7 @@ def _result(
         excess_se=_standard_error(excess),
         diverged=diverged,
         names=names,
+        causes=causes,
         settings=settings,
     )
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from .graph import CausalGraph
+    from .edges import EdgeExports
+    from .graph_input import Array
     from .path import LambdaPath
 
 # Okabe and Ito's colours for every kind of colour vision, less the yellow that is lost on white.
@@ -29,7 +30,7 @@ _MAX_LABEL = 18
 
 
 def plot_scores(
-    graph: CausalGraph,
+    graph: EdgeExports,
     *,
     ax: Axes | None = None,
     truth: NDArray[Any] | None = None,
@@ -40,9 +41,9 @@ def plot_scores(
 
     Parameters
     ----------
-    graph : the graph to draw.
+    graph : the graph to draw, dense or sparse.
     ax : axes to draw into; default a new figure.
-    truth : optional (P, P) true edges `[effect, cause]`, non-zero where there is one; they are outlined.
+    truth : optional (E, C) true edges `[effect, cause]`, non-zero where there is one; they are outlined.
     max_labels : name the ticks up to this many series, number them beyond.
     diagonal : whether to show each series' influence on itself. It never sets the colour range, which ends at the
         largest off-diagonal score.
@@ -57,38 +58,55 @@ def plot_scores(
     --------
     >>> plot_scores(graph, truth=truth).savefig("scores.png", dpi=200)  # doctest: +SKIP
     """
-    truth_cells = None if truth is None else _as_truth(truth, graph.n_series)
-    n_series = graph.n_series
+    shape, own = graph.shape, graph.own_causes
+    true_cells = None if truth is None else _as_truth(truth, shape)
+    block = -(-max(shape) // _MAX_CELLS)
+    cells, top, highest = _cells(graph, block, diagonal)
     if ax is None:
-        side = 6.4 if n_series > max_labels else float(np.clip(0.2 * n_series + 1.8, 4.0, 8.0))
-        ax = _new_figure(side + 0.9, side).add_subplot()
-    scores = np.array(graph.scores, dtype=np.float64)
-    off_diagonal = scores[~np.eye(n_series, dtype=bool)]
-    largest = float(off_diagonal.max(initial=0.0))
-    top = largest or float(scores.max()) or 1.0
-    beyond = diagonal and bool(scores.max() > top)
-    if not diagonal:
-        np.fill_diagonal(scores, np.nan)
-    block = -(-n_series // _MAX_CELLS)
-    extent = (-0.5, -0.5 + block * -(-n_series // block), -0.5 + block * -(-n_series // block), -0.5)
+        sides = np.array(shape[::-1], dtype=float)
+        longest = 6.4 if max(shape) > max_labels else float(np.clip(0.2 * max(shape) + 1.8, 4.0, 8.0))
+        width, height = np.maximum(longest * sides / sides.max(), 0.4 * longest)
+        ax = _new_figure(width + 0.9, height).add_subplot()
+    extent = (-0.5, -0.5 + block * cells.shape[1], -0.5 + block * cells.shape[0], -0.5)
+    aspect: Any = "equal" if max(shape) <= 2.5 * min(shape) else "auto"
     image = ax.imshow(
-        _block_max(scores, block), cmap=_colour_map(), vmin=0.0, vmax=top, extent=extent, interpolation="nearest"
+        cells, cmap=_colour_map(), vmin=0.0, vmax=top, extent=extent, interpolation="nearest", aspect=aspect
     )
-    ax.set(xlim=(-0.5, n_series - 0.5), ylim=(n_series - 0.5, -0.5), xlabel="cause", ylabel="effect")
-    if truth_cells is not None:
+    ax.set(xlim=(-0.5, shape[1] - 0.5), ylim=(shape[0] - 0.5, -0.5), xlabel="cause", ylabel="effect")
+    if true_cells is not None:
         if not diagonal:
-            np.fill_diagonal(truth_cells, False)
-        _outline(ax, truth_cells)
-    _label_ticks(ax, graph.names, max_labels)
+            mine = np.flatnonzero(own >= 0)
+            true_cells[mine, own[mine]] = False
+        _outline(ax, _block_max(true_cells, block), block)
+    _label_ticks(ax, graph.names, graph.causes, max_labels)
     label = "mean |gradient|" if block == 1 else f"mean |gradient|, largest of {block} x {block} cells"
     figure = _figure_of(ax)
     bar_axes = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
-    bar = figure.colorbar(image, cax=bar_axes, label=label, extend="max" if beyond else "neither")
+    bar = figure.colorbar(image, cax=bar_axes, label=label, extend="max" if highest > top else "neither")
     bar.outline.set_linewidth(0.5)
     return figure
 
 
-def plot_lags(graph: CausalGraph, *, ax: Axes | None = None, top_k: int = 10) -> Figure:
+def _cells(graph: EdgeExports, block: int, diagonal: bool) -> tuple[NDArray[np.float64], float, float]:
+    """The picture's cells, the end of its colour range, and the largest score shown."""
+    own, parts, between, highest = graph.own_causes, [], 0.0, 0.0
+    step = block * max(1, _MAX_CELLS // block)
+    for start in range(0, graph.shape[0], step):
+        scores = np.array(graph.score_rows(slice(start, start + step)), dtype=np.float64)
+        mine = np.flatnonzero(own[start : start + step] >= 0)
+        place = mine, own[start + mine]
+        highest, self_scores = max(highest, float(scores.max())), scores[place]
+        scores[place] = -np.inf
+        between = max(between, float(scores.max()))
+        if diagonal:
+            scores[place] = self_scores
+        parts.append(_block_max(scores, block))
+    cells = np.concatenate(parts)
+    cells[np.isneginf(cells)] = np.nan
+    return cells, between or highest or 1.0, highest if diagonal else between
+
+
+def plot_lags(graph: EdgeExports, *, ax: Axes | None = None, top_k: int = 10) -> Figure:
     """Scores of the `top_k` strongest edges over the lags 1 to L, one line an edge, strongest first in the legend.
 
     Parameters
@@ -101,14 +119,15 @@ def plot_lags(graph: CausalGraph, *, ax: Axes | None = None, top_k: int = 10) ->
     ------
     InputError : a graph without `lag_scores`, or a `top_k` below 1.
     """
-    if graph.lag_scores is None:
-        raise InputError("the graph has no lag_scores, so there are no lags to draw; make it with lag_scores=(P, P, L)")
+    lag_scores: Array | None = getattr(graph, "lag_scores", None)
+    if lag_scores is None:
+        raise InputError("the graph has no lag_scores, so there are no lags to draw; make it with lag_scores=(E, C, L)")
     edges = graph.edges(top_k=top_k)
     if ax is None:
         ax = _new_figure(7.2, 4.0).add_subplot()
     lags = np.arange(1, graph.n_lags + 1)
-    place = {name: number for number, name in enumerate(graph.names)}
-    profiles = [graph.lag_scores[place[edge.target], place[edge.source]] for edge in edges]
+    effect, cause = ({name: number for number, name in enumerate(side)} for side in (graph.names, graph.causes))
+    profiles = [lag_scores[effect[edge.target], cause[edge.source]] for edge in edges]
     for number, (edge, profile) in enumerate(zip(edges, profiles, strict=True)):
         turn, colour = divmod(number, len(_COLOURS))
         ax.plot(
@@ -144,13 +163,13 @@ def plot_lags(graph: CausalGraph, *, ax: Axes | None = None, top_k: int = 10) ->
     return _figure_of(ax)
 
 
-def plot_graph_summary(graph: CausalGraph, truth: NDArray[Any] | None = None, history: Any = None) -> Figure:
+def plot_graph_summary(graph: EdgeExports, truth: NDArray[Any] | None = None, history: Any = None) -> Figure:
     """One page: the score matrix, the lag profiles if there is more than one lag, the losses if a history is given.
 
     Parameters
     ----------
     graph : the graph to draw.
-    truth : optional (P, P) true edges `[effect, cause]`, outlined in the score matrix.
+    truth : optional (E, C) true edges `[effect, cause]`, outlined in the score matrix.
     history : optional object with equally long sequences `step`, `forecast`, `penalty` and `validation`; NaN where a
         value was not measured.
 
@@ -159,13 +178,14 @@ def plot_graph_summary(graph: CausalGraph, truth: NDArray[Any] | None = None, hi
     InputError : a truth of another shape, or a history without one of its sequences.
     """
     curves = None if history is None else _curves(history)
-    panels = (graph.n_lags > 1) + (curves is not None)
+    profiles = getattr(graph, "lag_scores", None) is not None and graph.n_lags > 1
+    panels = profiles + (curves is not None)
     if not panels:
         return plot_scores(graph, truth=truth)
     figure = _new_figure(13.0, 6.2)
     grid = figure.add_gridspec(panels, 2, width_ratios=(1.15, 1.0))
     plot_scores(graph, ax=figure.add_subplot(grid[:, 0]), truth=truth)
-    if graph.n_lags > 1:
+    if profiles:
         plot_lags(graph, ax=figure.add_subplot(grid[0, 1]))
     if curves is not None:
         _plot_curves(figure.add_subplot(grid[-1, 1]), *curves)
@@ -239,28 +259,24 @@ def _colour_map() -> Colormap:
     return ListedColormap(colours, name="magma_from_white").with_extremes(bad="0.85", over="black")
 
 
-def _as_truth(truth: Any, n_series: int) -> NDArray[np.bool_]:
+def _as_truth(truth: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
     cells = np.asarray(truth)
-    if cells.shape != (n_series, n_series):
-        raise InputError(
-            f"truth has shape {cells.shape}, the graph has {n_series} series; pass a ({n_series}, {n_series}) array"
-            " [effect, cause]"
-        )
+    if cells.shape != shape:
+        raise InputError(f"truth has shape {cells.shape}, the graph {shape}; pass one of the same [effect, cause]")
     return np.asarray(cells != 0)
 
 
-def _block_max(scores: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+def _block_max(cells: NDArray[Any], block: int) -> NDArray[Any]:
+    """The largest of every block x block cells; the last blocks of a side may be smaller."""
     if block == 1:
-        return scores
-    size = block * -(-len(scores) // block)
-    padded = np.full((size, size), -np.inf)
-    padded[: len(scores), : len(scores)] = np.nan_to_num(scores, nan=-np.inf)
-    largest: NDArray[np.float64] = padded.reshape(size // block, block, size // block, block).max(axis=(1, 3))
+        return cells
+    rows = np.maximum.reduceat(cells, np.arange(0, cells.shape[0], block), axis=0)
+    largest: NDArray[Any] = np.maximum.reduceat(rows, np.arange(0, cells.shape[1], block), axis=1)
     return largest
 
 
-def _outline(ax: Axes, cells: NDArray[np.bool_]) -> None:
-    """Draw the borders between true and other cells, so that neighbouring edges share one outline.
+def _outline(ax: Axes, cells: NDArray[np.bool_], block: int) -> None:
+    """Draw the borders between true and other cells, `block` series wide, so that neighbouring edges share one outline.
 
     Where cells are a few pixels wide the outline keeps off by a cell or more and leaves their colour to be seen.
     """
@@ -268,14 +284,15 @@ def _outline(ax: Axes, cells: NDArray[np.bool_]) -> None:
     from matplotlib.lines import Line2D
     from scipy.ndimage import maximum_filter
 
-    distance = round(len(cells) / 240)
+    size = max(cells.shape)
+    distance = round(size / 240)
     padded = np.pad(maximum_filter(cells, size=2 * distance + 1), 1)
     row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
     flat = np.stack([column - 0.5, row - 0.5, column + 0.5, row - 0.5], axis=1)
     row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
     upright = np.stack([column - 0.5, row - 0.5, column - 0.5, row + 0.5], axis=1)
-    segments = list(np.concatenate([flat, upright]).reshape(-1, 2, 2))
-    width = float(np.clip(70 / len(cells), 0.6, 1.6))
+    segments = list((np.concatenate([flat, upright]) * block + (block - 1) / 2).reshape(-1, 2, 2))
+    width = float(np.clip(70 / size, 0.6, 1.6))
     ax.add_collection(
         LineCollection(segments, colors=_TRUTH_COLOUR, linewidths=width, capstyle="projecting"), autolim=False
     )
@@ -301,17 +318,17 @@ def _outline(ax: Axes, cells: NDArray[np.bool_]) -> None:
     )
 
 
-def _label_ticks(ax: Axes, names: tuple[str, ...], max_labels: int) -> None:
-    if len(names) > max_labels:
+def _label_ticks(ax: Axes, names: tuple[str, ...], causes: tuple[str, ...], max_labels: int) -> None:
+    longest = max(len(names), len(causes))
+    if longest > max_labels:
         _number_ticks(ax.xaxis)
         _number_ticks(ax.yaxis)
         return
-    labels = [_short(name) for name in names]
-    crowded = max(map(len, labels)) * len(labels) > 50
-    size = float(np.clip(260 / len(names), 6, 9))
-    ax.set_xticks(range(len(names)), labels, rotation=90 if crowded else 0, parse_math=False)
-    ax.set_yticks(range(len(names)), labels, parse_math=False)
-    ax.tick_params(labelsize=size, length=2)
+    columns = [_short(name) for name in causes]
+    crowded = max(map(len, columns)) * len(columns) > 50
+    ax.set_xticks(range(len(columns)), columns, rotation=90 if crowded else 0, parse_math=False)
+    ax.set_yticks(range(len(names)), [_short(name) for name in names], parse_math=False)
+    ax.tick_params(labelsize=float(np.clip(260 / longest, 6, 9)), length=2)
 
 
 def _curves(history: Any) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:

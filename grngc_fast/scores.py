@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .jacobian import FactorPieces, Pieces, check_targets, check_windows, jacobian_pieces, lag_major, means
+from .errors import InputError
+from .graph import SparseCausalGraph
+from .graph_input import as_causes, as_names
+from .jacobian import check_targets, check_windows
+from .score_blocks import Batches, mean_over, score_blocks
+from .score_sinks import KeptEdges
+
+# Up to here all effects together are no more than a block.
+FEW_INPUTS = 1024
 
 
 class CausalScores(NamedTuple):
     """Mean gradients over windows, [effect, cause, lag], lag index 0 the most recent step.
 
-    absolute : (P, P, L), the causal scores.
-    signed : (P, P, L), the mean signed gradient; its sign is that of the influence.
+    absolute : (E, C, L), the causal scores.
+    signed : (E, C, L), the mean signed gradient; its sign is that of the influence.
     """
 
     absolute: Tensor
@@ -23,7 +31,7 @@ class CausalScores(NamedTuple):
 
     @property
     def summary(self) -> Tensor:
-        """(P, P): the largest score over lags."""
+        """(E, C): the largest score over lags."""
         return self.absolute.amax(-1)
 
 
@@ -34,6 +42,8 @@ def causal_scores(
     per_lag: bool = False,
     signed: bool = False,
     targets: Tensor | Sequence[int] | None = None,
+    windows: int | None = None,
+    seed: int = 0,
     encoder: nn.Module | str | None = None,
     readout: nn.Module | str | None = None,
     batch_size: int = 256,
@@ -42,75 +52,124 @@ def causal_scores(
 ) -> Tensor:
     """Mean over windows of |d f_i(x_n) / d x_nj|: `scores[effect, cause]`.
 
+    Beside the result no more than a block of effects is made at a time, whatever the numbers of windows and effects.
+
     Parameters
     ----------
-    model : maps (N, L, P) to (N, P), each window by itself; evaluated as it is, so call `model.eval()` before.
-    x : (N, L, P), oldest step first. A module without factors may take (N, Q) too, which counts as one lag.
-    per_lag : keep the lags: (P, P, L), lag index 0 the most recent step. Otherwise the largest over lags.
+    model : maps (N, L, C) to (N, E), each window by itself; evaluated as it is, so call `model.eval()` before.
+    x : (N, L, C), oldest step first. A module without factors may take (N, Q) too, which counts as one lag.
+    per_lag : keep the lags: (E, C, L), lag index 0 the most recent step. Otherwise the largest over lags.
     signed : the mean signed gradient instead (with `per_lag=False`, at the lag of the largest absolute one).
     targets : effects wanted, in this order; default all.
+    windows : how many windows of x to average over, drawn at random without replacement; default all.
+    seed : of that draw.
     encoder, readout : see `grngc_fast.gradient_l1`.
     batch_size : windows at a time, fewer where memory asks for it.
     backend, precision : of the op, see `grngc_fast.kernels.matmul_l1`; scores are float32-accurate unless asked otherwise.
 
     Returns
     -------
-    (P, P), or (P, P, L) with `per_lag`; a row for each of `targets`. Detached.
+    (E, C), or (E, C, L) with `per_lag`; a row for each of `targets`. Detached.
+
+    Raises
+    ------
+    ValueError : as `gradient_l1`; also a number of windows that x does not have.
     """
     check_windows(x)
-    scores = mean_gradients(
-        model,
-        x.split(batch_size),
-        targets=check_targets(targets, x.device),
-        encoder=encoder,
-        readout=readout,
-        backend=backend,
-        precision=precision,
-    )
-    if per_lag:
-        return scores.signed if signed else scores.absolute
-    if signed:
-        return strongest_lag(scores)
-    return scores.summary
+    batches, rows = _batches(x, windows, seed, batch_size), check_targets(targets, x.device)
+    # Few inputs: a block is of all effects, and how many those are is not asked.
+    ask = rows is None and x[0].numel() > FEW_INPUTS
+    n_targets = len(rows) if rows is not None else _n_outputs(model, x) if ask else None
+    options: dict[str, Any] = {"encoder": encoder, "readout": readout, "backend": backend, "precision": precision}
+    found: Tensor | None = None
+    for block in score_blocks(model, batches, n_targets, x[0].numel(), targets=rows, **options):
+        every = block.signed if signed else block.absolute
+        part = every if per_lag else block.signs if signed else block.scores
+        if found is None:
+            if n_targets is None or len(part) == n_targets:
+                return part
+            found = part.new_empty(n_targets, *part.shape[1:])
+        found[block.first : block.first + len(part)] = part
+    assert found is not None
+    return found
 
 
-def strongest_lag(scores: CausalScores) -> Tensor:
-    """(P, P): the mean signed gradient at the lag of the largest mean absolute one."""
-    return scores.signed.gather(-1, scores.absolute.argmax(-1, keepdim=True)).squeeze(-1)
+def top_edges(
+    model: nn.Module,
+    x: Tensor,
+    *,
+    k_per_target: int | None = None,
+    k: int | None = None,
+    names: Sequence[str] = (),
+    causes: Sequence[str] = (),
+    targets: Tensor | Sequence[int] | None = None,
+    windows: int | None = None,
+    seed: int = 0,
+    encoder: nn.Module | str | None = None,
+    readout: nn.Module | str | None = None,
+    batch_size: int = 256,
+    backend: str = "auto",
+    precision: str | None = "highest",
+) -> SparseCausalGraph:
+    """The strongest edges of a model, without a matrix of all scores: memory for the edges and a block of effects.
+
+    Parameters
+    ----------
+    k_per_target, k : how many edges between different series to keep of each effect, or of all together; one of the two.
+        Influences of series on themselves are kept besides.
+    names, causes : names of all outputs and of all series put in; default x0, x1, ... and those of the outputs.
+    model, x, targets, windows, seed, encoder, readout, batch_size, backend, precision : as `causal_scores`.
+
+    Raises
+    ------
+    InputError : neither or both of k_per_target and k, one below 1, names that do not fit. ValueError : as `causal_scores`.
+
+    Example
+    -------
+    >>> from grngc_fast.models import MLP
+    >>> graph = top_edges(MLP(n_series=6, hidden=(8,)), torch.randn(20, 1, 6), k_per_target=2)
+    >>> graph.n_edges  # two causes of each, and six influences of a series on itself
+    18
+    """
+    check_windows(x)
+    for name, count in (("k_per_target", k_per_target), ("k", k)):
+        if count is not None and count < 1:
+            raise InputError(f"{name} is {count}; pass a whole number of edges, 1 or more")
+    batches, rows = _batches(x, windows, seed, batch_size), check_targets(targets, x.device)
+    effects = as_names(names, _n_outputs(model, x))
+    inputs = as_causes(causes, x.shape[-1], effects)
+    if rows is not None:
+        effects = tuple(effects[i] for i in rows.tolist())
+    sink = KeptEdges(effects, as_causes(inputs, len(inputs), effects), k_per_target, k)
+    options: dict[str, Any] = {"encoder": encoder, "readout": readout, "backend": backend, "precision": precision}
+    sink.take(score_blocks(model, batches, len(effects), x[0].numel(), targets=rows, **options))
+    return sink.graph({})
 
 
 def mean_gradients(
-    model: nn.Module,
-    batches: Iterable[Tensor],
-    *,
-    targets: Tensor | None = None,
-    encoder: nn.Module | str | None = None,
-    readout: nn.Module | str | None = None,
-    backend: str = "auto",
-    precision: str | None = "highest",
+    model: nn.Module, batches: Iterable[Tensor], *, targets: Tensor | None = None, **options: Any
 ) -> CausalScores:
-    """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, P), one batch at a time."""
-    absolute: Tensor | None = None
-    signed: Tensor | None = None
-    count = 0
-    for x in batches:
-        with torch.no_grad():
-            pieces = jacobian_pieces(model, x, targets, encoder=encoder, readout=readout)
-            part_absolute, part_signed = (_by_lag(t, pieces, x) for t in means(pieces, backend, precision))
-        count += len(x)
-        weight = len(x) / count
-        absolute = part_absolute if absolute is None else absolute.lerp_(part_absolute, weight)
-        signed = part_signed if signed is None else signed.lerp_(part_signed, weight)
-    if absolute is None or signed is None:
-        raise ValueError("no windows to average gradients over")
-    return CausalScores(absolute, signed)
+    """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, C), one batch at a time.
+
+    `options` are `encoder`, `readout`, `backend` and `precision` of `causal_scores`. All effects asked for at once, so that
+    memory is a few times that of the result.
+    """
+    found = mean_over(model, batches, targets, **options)
+    assert found.absolute is not None
+    assert found.signed is not None
+    return CausalScores(found.absolute, found.signed)
 
 
-def _by_lag(columns: Tensor, pieces: Pieces, x: Tensor) -> Tensor:
-    """(P, Q) -> (effect, cause, lag), most recent first."""
-    if isinstance(pieces, FactorPieces):
-        return lag_major(columns, pieces.model.n_lags)
-    if x.dim() == 2:
-        return columns.unsqueeze(-1)
-    # In the order of x: (P, L, P), oldest step first.
-    return torch.unflatten(columns, 1, x.shape[1:]).flatten(2).flip(1).movedim(1, -1)
+def _batches(x: Tensor, windows: int | None, seed: int, batch_size: int) -> Batches:
+    if windows is None:
+        return lambda: x.split(batch_size)
+    if not 1 <= windows <= len(x):
+        raise ValueError(f"windows={windows}; expected a whole number from 1 to the {len(x)} there are")
+    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:windows].to(x.device)
+    return lambda: (x[index] for index in chosen.split(batch_size))
+
+
+def _n_outputs(model: nn.Module, x: Tensor) -> int:
+    with torch.no_grad(), torch.random.fork_rng([x.device] if x.is_cuda else []):
+        forecast: Tensor = model(x[:1])
+    return forecast.numel()

@@ -6,6 +6,7 @@ cannot be used (NaN, a constant series, text, ragged rows, duplicate names) is a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import InputError
+from .row_blocks import row_blocks
 
 Array = NDArray[np.floating[Any]]
 
@@ -158,19 +160,11 @@ def _check(table: SeriesTable, forecast: bool) -> None:
         raise InputError(
             f"X has 1 series ({names[0]!r}): n_features=1, but causality between series needs at least two columns"
         )
-    duplicates = sorted({n for n in names if names.count(n) > 1}) if len(set(names)) < len(names) else []
+    duplicates = sorted(n for n, count in Counter(names).items() if count > 1)
     if duplicates:
-        raise InputError(f"duplicate series names: {_some(duplicates)}; rename the columns so that each is distinct")
+        raise InputError(f"duplicate series names: {some(duplicates)}; rename the columns so that each is distinct")
     for number, trajectory in enumerate(table.trajectories):
-        bad = ~np.isfinite(trajectory)
-        if bad.any():
-            row, column = (int(v) for v in np.argwhere(bad)[0])
-            where = f" of trajectory {number}" if len(table.trajectories) > 1 else ""
-            kind = "NaN" if np.isnan(trajectory[row, column]) else "inf"
-            raise InputError(
-                f"series {names[column]!r} holds {kind} at row {row}{where} ({int(bad.sum())} such values in all);"
-                " fill the gaps or drop those rows"
-            )
+        _check_finite(trajectory, names, f" of trajectory {number}" if len(table.trajectories) > 1 else "")
     if forecast:
         return
     low = np.min([t.min(axis=0) for t in table.trajectories], axis=0)
@@ -178,12 +172,30 @@ def _check(table: SeriesTable, forecast: bool) -> None:
     constant = [names[i] for i in np.flatnonzero(low == high)]
     if constant and table.n_steps > 1:
         raise InputError(
-            f"constant series: {_some(constant)}; a series that never changes can neither cause nor be caused: drop it"
-            " (read_table does with drop_constant=True)"
+            f"constant series: {some(constant)}; a series that never changes can neither cause nor be caused: drop it"
+            " (of a file pass drop_constant=True)"
         )
 
 
-def _some(items: Iterable[str], limit: int = 5) -> str:
+def _check_finite(trajectory: Array, names: tuple[str, ...], where: str) -> None:
+    first: tuple[int, int] | None = None
+    count = 0
+    for rows in row_blocks(trajectory.shape):
+        bad = ~np.isfinite(trajectory[rows])
+        if bad.any():
+            count += int(bad.sum())
+            row, column = (int(v) for v in np.argwhere(bad)[0])
+            first = first or (rows.start + row, column)
+    if first is not None:
+        kind = "NaN" if np.isnan(trajectory[first]) else "inf"
+        raise InputError(
+            f"series {names[first[1]]!r} holds {kind} at row {first[0]}{where} ({count} such values in all);"
+            " fill the gaps or drop those rows"
+        )
+
+
+def some(items: Iterable[str], limit: int = 5) -> str:
+    """The first few, quoted, and how many more."""
     items = list(items)
     shown = ", ".join(repr(i) for i in items[:limit])
     return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"

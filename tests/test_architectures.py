@@ -136,7 +136,7 @@ def frozen() -> nn.Module:
 @pytest.mark.parametrize(
     ("module", "message"),
     [
-        (Plain(5, 1), r"cannot forecast windows \(N, L, P\) = \(2, 1, 4\)"),
+        (Plain(5, 1), r"cannot forecast windows \(N, L, C\) = \(2, 1, 4\)"),
         (
             nn.Sequential(nn.Flatten(), nn.Linear(4, 3)),
             r"returns shape \(2, 3\).*output width must be the number of series",

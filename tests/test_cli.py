@@ -10,8 +10,8 @@ import re
 import numpy as np
 import pytest
 
-from grngc_fast.cli import main
-from grngc_fast.graph import CausalGraph
+from grngc_fast.cli import main, results
+from grngc_fast.graph import CausalGraph, SparseCausalGraph, load_graph
 
 QUICK = ["--quiet", "--max-steps", "60", "--hidden", "16"]
 FILES = {"edges.csv", "scores.npz", "graph.png", "run.json"}
@@ -59,6 +59,35 @@ def test_fit_then_evaluate_with_names(table, tmp_path, capsys):
     capsys.readouterr()
     assert main(["evaluate", str(out), str(truth)]) == 0
     assert "AUROC 1.0000  AUPRC 1.0000  (1 true edges of 6" in capsys.readouterr().out
+
+
+def test_edges_per_target_are_written_shown_and_evaluated(table, tmp_path, capsys):
+    out, truth = tmp_path / "out", tmp_path / "truth.tsv"
+    truth.write_text("gal4\tswi5\t1\n")
+    options = ["--edges-per-target", "1", "--score-windows", "50", "--truth", str(truth)]
+    assert main(["fit", str(table), "--out", str(out), "--seed", "1", *options, *QUICK]) == 0
+    with (out / "edges.csv").open() as file:
+        assert [row["target"] for row in csv.DictReader(file)].count("swi5") == 1
+    graph = load_graph(out / "scores.npz")
+    assert isinstance(graph, SparseCausalGraph)
+    record = json.loads((out / "run.json").read_text())
+    assert (record["settings"]["edges_per_target"], record["settings"]["score_windows"]) == (1, 50)
+    printed = capsys.readouterr().out
+    assert main(["evaluate", str(out), str(truth)]) == 0
+    assert capsys.readouterr().out in printed
+
+
+def test_scores_too_many_to_write_are_cut_to_the_edges_unless_asked_for(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(results, "DENSE_BYTES", 70)
+    arguments = ["fit", str(table), "--seed", "1", "--top-k", "2", *QUICK]
+    assert main([*arguments, "--out", str(tmp_path / "cut")]) == 0
+    assert "scores.npz holds the edges of edges.csv; --dense keeps all scores" in capsys.readouterr().out
+    cut = load_graph(tmp_path / "cut/scores.npz")
+    assert isinstance(cut, SparseCausalGraph)
+    assert main([*arguments, "--out", str(tmp_path / "whole"), "--dense"]) == 0
+    assert "--dense" not in capsys.readouterr().out
+    whole = CausalGraph.load(tmp_path / "whole/scores.npz")
+    assert cut.edges() == whole.edges(top_k=2)
 
 
 def test_same_seed_writes_the_same_scores(table, tmp_path):
@@ -254,3 +283,68 @@ def test_interrupt_writes_nothing(table, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("grngc_fast.estimator.train", stop)
     assert main(["fit", str(table), "--out", str(tmp_path / "out"), *QUICK]) == 130
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def genes(tmp_path):
+    """tf1 drives g1, tf2 drives g2."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((120, 5))
+    x[1:, 2] += 2 * x[:-1, 0]
+    x[1:, 3] -= 2 * x[:-1, 1]
+    path = tmp_path / "genes.tsv"
+    np.savetxt(path, x, delimiter="\t", header="tf1\ttf2\tg1\tg2\tg3", comments="")
+    return path
+
+
+def test_regulators_and_targets_of_an_edge_list_or_a_list_or_by_name(genes, tmp_path, capsys):
+    edges = broken(tmp_path, "gold.tsv", "source\ttarget\ntf1\tg1\ntf2\tg2\ntf1\ttf2\n")
+    names = broken(tmp_path, "tfs.txt", "tf1\ntf2\n")
+    fit = ["fit", str(genes), "--truth", str(edges), "--seed", "0", "--quiet", "--max-steps", "200"]
+    found = []
+    for number, regulators in enumerate((str(edges), str(names), "tf1, tf2")):
+        out = tmp_path / str(number)
+        assert main([*fit, "--regulators", regulators, "--out", str(out)]) == 0
+        graph = CausalGraph.load(out / "scores.npz")
+        assert (graph.causes, graph.names) == (("tf1", "tf2"), ("tf1", "tf2", "g1", "g2", "g3"))
+        found.append(graph.scores)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    printed = capsys.readouterr().out
+    assert re.search(r"AUROC \d\.\d+  AUPRC \d\.\d+  \(3 true edges of 8; strict", printed)
+    assert re.search(r"ridge VAR \(same windows and pairs\): AUROC \d\.\d+  AUPRC \d\.\d+\n", printed)
+    record = json.loads((tmp_path / "0/run.json").read_text())
+    assert (record["regulators"], record["targets"], record["candidate_pairs"]) == (2, 5, 10)
+    assert record["ridge_evaluation"]["auroc"] > 0.6
+    assert main(["evaluate", str(tmp_path / "0"), str(edges)]) == 0
+    assert capsys.readouterr().out.strip() in printed
+    assert main([*fit, "--regulators", "tf1,tf2", "--targets", str(edges), "--out", str(tmp_path / "t")]) == 0
+    assert CausalGraph.load(tmp_path / "t/scores.npz").names == ("g1", "g2", "tf2")
+
+
+def test_candidates_of_an_edge_list(genes, tmp_path, capsys):
+    prior = broken(tmp_path, "prior.tsv", "source\ttarget\ntf1\tg1\ntf2\tg1\ntf2\tg2\nold\tg2\n")
+    fit = ["fit", str(genes), "--candidates", str(prior), "--seed", "0", *QUICK]
+    assert main([*fit, "--out", str(tmp_path / "a")]) == 2
+    assert "names 1 series that the table does not have: 'old'" in capsys.readouterr().err
+    assert main([*fit, "--ignore-unknown", "--out", str(tmp_path / "a")]) == 2
+    assert "empty candidate set: 'tf1', 'tf2', 'g3' have no" in capsys.readouterr().err
+    assert main([*fit, "--ignore-unknown", "--targets", str(prior), "--out", str(tmp_path / "a")]) == 0
+    graph = CausalGraph.load(tmp_path / "a/scores.npz")
+    assert (graph.names, graph.causes) == (("g1", "g2"), ("tf1", "tf2"))
+    assert graph.scores[1, 0] == 0
+    assert json.loads((tmp_path / "a/run.json").read_text())["candidate_pairs"] == 3
+
+
+def test_names_that_the_table_does_not_have(genes, tmp_path, capsys):
+    fit = ["fit", str(genes), "--out", str(tmp_path / "out"), *QUICK]
+    assert main([*fit, "--regulators", "tf1,TF3"]) == 2
+    error = capsys.readouterr().err
+    assert "does not have: 'TF3'; did you mean" in error
+    assert "pass --ignore-unknown" in error
+    assert main([*fit, "--regulators", "nofile.txt"]) == 2
+    assert "'nofile.txt', which is no file, names no series of the table" in capsys.readouterr().err
+    assert main([*fit, "--regulators", "tf1,TF3", "--ignore-unknown", "--no-own-past"]) == 0
+    graph = CausalGraph.load(tmp_path / "out/scores.npz")
+    assert graph.causes == ("tf1",)
+    assert graph.metadata["own_past"] is False

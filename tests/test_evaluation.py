@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from grngc_fast.errors import InputError
 from grngc_fast.evaluation import evaluate
+from grngc_fast.graph import CausalGraph
 
 TRUTH = np.array([[1, 0, 1], [1, 1, 0], [0, 0, 1]], dtype=bool)
 SCORES = np.array([[9.0, 0.2, 0.8], [0.5, 9.0, 0.6], [0.1, 0.3, 9.0]])
@@ -78,7 +79,10 @@ LAGGED = np.stack([TRUTH, TRUTH], axis=-1)
         (LAGGED.astype(float), TRUTH, r"pass scores\.max\(-1\)"),
         (SCORES[:2, :2], TRUTH, r"scores have shape \(2, 2\) and the truth \(3, 3\)"),
         (LAGGED[..., :1], LAGGED, r"same series and lags"),
-        (SCORES[:2], TRUTH, r"scores have shape \(2, 3\); expected \(P, P\)"),
+        (SCORES[:2], TRUTH, r"scores have shape \(2, 3\) and the truth \(3, 3\)"),
+        (SCORES[:2], TRUTH[:2], r"2 effects by 3 causes do not tell .* pass the CausalGraph, or diagonal=True"),
+        (SCORES[0], TRUTH, r"scores have shape \(3,\); expected \(E, C\)"),
+        (CausalGraph(SCORES).kept(top_k=2), TRUTH[:2], r"the graph has the shape \(3, 3\) and the truth \(2, 3\)"),
         (SCORES, TRUTH[0], r"truth have shape \(3,\)"),
         (np.where(SCORES == 0.6, np.nan, SCORES), TRUTH, r"NaN or inf, first at effect 1, cause 2"),
         (np.where(SCORES == 0.6, np.inf, SCORES), TRUTH, r"NaN or inf"),
@@ -97,3 +101,34 @@ def test_what_cannot_be_judged_is_refused(scores: Any, truth: Any, message: str)
 def test_an_empty_truth_is_refused_with_the_diagonal_too() -> None:
     with pytest.raises(InputError, match=r"no edge \(0 of 9\)"):
         evaluate(SCORES, np.zeros((3, 3)), diagonal=True)
+
+
+def test_a_graph_of_regulators_knows_which_pairs_are_one_series() -> None:
+    graph = CausalGraph(SCORES[:, 1:], ("a", "b", "c"), causes=("b", "a"))
+    result = evaluate(graph, TRUTH[:, 1:])
+    # a by b, b by b and so on: left out are (b, column b) and (a, column a).
+    kept = np.array([[1, 0], [0, 1], [1, 1]], dtype=bool)
+    expected = evaluate(np.where(kept, SCORES[:, 1:], 0)[kept][None], TRUTH[:, 1:][kept][None], diagonal=True)
+    assert result == expected
+    assert result.n_pairs == 4
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 10_000), kept=st.integers(1, 30), diagonal=st.booleans())
+def test_kept_edges_are_judged_as_scores_with_all_others_tied_at_the_end(seed: int, kept: int, diagonal: bool) -> None:
+    rng = np.random.default_rng(seed)
+    scores, truth = rng.integers(0, 9, (6, 6)).astype(float), rng.random((6, 6)) < 0.4
+    truth[0, 1], truth[1, 0] = True, False
+    graph = CausalGraph(scores).kept(top_k=kept, diagonal=diagonal)
+    expected = evaluate(graph.to_scipy(diagonal=True).toarray(), truth, diagonal)
+    found = evaluate(graph, truth, diagonal)
+    assert (found.n_edges, found.n_pairs) == (expected.n_edges, expected.n_pairs)
+    assert found.auroc == pytest.approx(expected.auroc)
+    assert found.auprc == pytest.approx(expected.auprc)
+
+
+def test_lags_of_a_graph_are_judged_where_the_truth_has_them() -> None:
+    lagged = np.stack([SCORES, SCORES / 2], axis=-1)
+    graph = CausalGraph(SCORES, lag_scores=lagged)
+    assert evaluate(graph, LAGGED) == evaluate(lagged, LAGGED)
+    assert evaluate(graph, TRUTH) == evaluate(SCORES, TRUTH)

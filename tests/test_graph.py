@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from grngc_fast import row_blocks
 from grngc_fast.errors import InputError
-from grngc_fast.graph import CausalGraph, Edge
+from grngc_fast.graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 
 SCORES = np.array([[0.9, 0.5, 0.0], [0.0, 0.8, 0.1], [0.3, 0.0, 0.7]])
 LAG_SCORES = np.stack([SCORES * 0.25, SCORES * 0.75], axis=2)
@@ -75,7 +76,7 @@ def test_repr_names_the_five_strongest_edges(graph: CausalGraph) -> None:
         "CausalGraph(3 series, 2 lags; strongest edges:\n"
         "  b -> a (lag 2, -0.5)\n  a -> c (lag 2, 0.3)\n  c -> b (lag 2, +0.1))"
     )
-    assert repr(CausalGraph(np.zeros((2, 2)))) == "CausalGraph(2 series, lags not resolved, no edges)"
+    assert repr(CausalGraph(np.zeros((2, 2)))) == "CausalGraph(2 series, no edges)"
     assert repr(CausalGraph(np.ones((9, 9)))).count("->") == 5
 
 
@@ -92,6 +93,143 @@ def test_float32_and_torch_scores_keep_their_precision() -> None:
     torch = pytest.importorskip("torch")
     assert CausalGraph(torch.tensor(SCORES, dtype=torch.float32, requires_grad=True)).scores.dtype == np.float32
     assert CausalGraph([[0, 1], [1, 0]]).scores.dtype == np.float64  # type: ignore[arg-type]
+
+
+def test_arrays_that_nobody_can_write_to_are_not_copied(tmp_path: Path) -> None:
+    np.save(tmp_path / "scores.npy", SCORES.astype(np.float32))
+    mapped = np.load(tmp_path / "scores.npy", mmap_mode="r")
+    assert np.shares_memory(CausalGraph(mapped).scores, mapped)
+    view = SCORES[:]
+    view.setflags(write=False)
+    assert not np.shares_memory(CausalGraph(view).scores, SCORES)
+
+
+# ---- effects and causes that are not the same series
+
+WIDE = np.array([[0.9, 0.5, 0.0, 0.2], [0.4, 0.8, 0.1, 0.0]])
+
+
+@pytest.fixture
+def wide() -> CausalGraph:
+    """Effects a, b of the causes b, x, a, y."""
+    return CausalGraph(WIDE, ("a", "b"), signed_scores=-WIDE, causes=("b", "x", "a", "y"), standard_error=WIDE / 10)
+
+
+def test_the_diagonal_is_where_the_names_agree(wide: CausalGraph) -> None:
+    assert (wide.shape, wide.series, wide.n_series) == ((2, 4), ("a", "b", "x", "y"), 4)
+    assert wide.own_causes.tolist() == [2, 0]
+    assert [e[:2] for e in wide.edges()] == [("b", "a"), ("x", "b"), ("x", "a"), ("y", "a"), ("a", "b")]
+    assert [e[:2] for e in wide.edges(top_k=5, diagonal=True)][-1] == ("y", "a")
+    assert len(wide.edges(density=0.5)) == 3
+    assert len(wide.edges(density=0.5, diagonal=True)) == 4
+    assert ("b", "b") in [e[:2] for e in wide.edges(diagonal=True)]
+    assert repr(wide).startswith("CausalGraph(2 effects of 4 causes; strongest edges:\n  b -> a (-0.9)")
+
+
+def test_exports_of_a_rectangle(wide: CausalGraph, tmp_path: Path) -> None:
+    nx = pytest.importorskip("networkx")
+    expected = np.array([[1, 1, 0, 0], [0, 1, 0, 0]], dtype=bool)
+    np.testing.assert_array_equal(wide.adjacency(top_k=3), expected)
+    np.testing.assert_array_equal(wide.to_scipy(top_k=3).toarray(), WIDE * expected)
+    assert list(wide.to_networkx().nodes) == ["a", "b", "x", "y"]
+    assert nx.has_path(wide.to_networkx(), "y", "b")
+    wide.to_csv(tmp_path / "edges.csv", top_k=1)
+    assert (tmp_path / "edges.csv").read_text() == "source,target,lag,score,sign\nb,a,1,0.9,-1\n"
+
+
+@pytest.mark.parametrize("causes", [("b", "x", "a", "y"), ("w", "x", "y", "z")])
+def test_a_rectangle_is_saved_with_its_causes(causes: tuple[str, ...], tmp_path: Path) -> None:
+    graph = CausalGraph(WIDE, ("a", "b"), causes=causes, standard_error=WIDE / 10, metadata={"lam": 1})
+    graph.save(tmp_path / "graph.npz")
+    loaded = load_graph(tmp_path / "graph.npz")
+    assert isinstance(loaded, CausalGraph)
+    assert (loaded.names, loaded.causes, loaded.metadata) == (graph.names, causes, {"lam": 1})
+    assert loaded.standard_error is not None
+    np.testing.assert_array_equal(loaded.standard_error, WIDE / 10)
+
+
+def test_a_file_of_the_first_format_is_read_and_square_graphs_still_use_it(graph: CausalGraph, tmp_path: Path) -> None:
+    arrays = {"scores": SCORES, "names": np.array(["a", "b", "c"]), "metadata": np.array("{}")}
+    np.savez(tmp_path / "old.npz", grngc_fast_graph=np.array(1), **arrays)  # type: ignore[arg-type]
+    assert CausalGraph.load(tmp_path / "old.npz").edges() == CausalGraph(SCORES, ("a", "b", "c")).edges()
+    graph.save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as new:
+        assert int(new["grngc_fast_graph"]) == 1
+
+
+def test_selection_does_not_depend_on_how_many_rows_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 5, (13, 9)).astype(np.float32)
+    graph = CausalGraph(scores, causes=[f"x{j + 3}" for j in range(9)])  # type: ignore[arg-type]
+    selections: list[dict[str, Any]] = [{"top_k": k} for k in (1, 7, 40, 200)]
+    selections += [{"threshold": 2.0}, {}, {"density": 0.3, "diagonal": True}]
+    whole = [graph.edges(**selection) for selection in selections]
+    for elements in (1, 9, 30):
+        monkeypatch.setattr(row_blocks, "BLOCK_ELEMENTS", elements)
+        assert [graph.edges(**selection) for selection in selections] == whole
+
+
+# ---- graphs of kept edges
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 10_000), kept=st.integers(1, 40), diagonal=st.booleans())
+def test_selections_from_kept_edges_equal_those_from_all_scores(seed: int, kept: int, diagonal: bool) -> None:
+    rng = np.random.default_rng(seed)
+    lags = rng.integers(0, 4, (5, 6, 2)).astype(np.float32)
+    causes = ("x3", "x1", "p", "q", "r", "s")
+    dense = CausalGraph(lags.max(-1), (), lags, rng.integers(-1, 2, (5, 6)), {"lam": 1}, causes)
+    sparse = dense.kept(top_k=kept, diagonal=True)
+    assert sparse.edges(diagonal=True) == dense.edges(top_k=kept, diagonal=True)
+    expected = [e for e in dense.edges(top_k=kept, diagonal=True) if diagonal or e.source != e.target]
+    assert sparse.edges(top_k=3, diagonal=diagonal) == expected[:3]
+    assert sparse.edges(threshold=2, diagonal=diagonal) == [e for e in expected if e.score > 2]
+    assert (sparse.n_lags, sparse.causes, sparse.metadata, sparse.n_edges) == (2, causes, {"lam": 1}, len(sparse.score))
+
+
+def test_kept_edges_are_exported_saved_and_drawn_alike(graph: CausalGraph, tmp_path: Path) -> None:
+    kept = graph.kept(top_k=2)
+    np.testing.assert_array_equal(kept.adjacency(), graph.adjacency(top_k=2))
+    np.testing.assert_array_equal(kept.to_scipy().toarray(), graph.to_scipy(top_k=2).toarray())
+    np.testing.assert_array_equal(kept.score_rows(slice(0, 2)), graph.to_scipy(top_k=2).toarray()[:2])
+    assert repr(kept) == (
+        "SparseCausalGraph(3 series, 2 lags, 2 edges kept; strongest edges:\n  b -> a (lag 2, -0.5)\n  a -> c (lag 2, 0.3))"
+    )
+    kept.save(tmp_path / "kept.npz")
+    for loaded in (SparseCausalGraph.load(tmp_path / "kept.npz"), load_graph(tmp_path / "kept.npz")):
+        assert loaded.edges() == kept.edges()
+        assert (loaded.names, loaded.n_lags, loaded.metadata) == (kept.names, 2, kept.metadata)
+    with pytest.raises(InputError, match=r"holds the strongest edges only; open it with SparseCausalGraph\.load"):
+        CausalGraph.load(tmp_path / "kept.npz")
+    graph.save(tmp_path / "all.npz")
+    with pytest.raises(InputError, match=r"holds all scores; open it with CausalGraph\.load"):
+        SparseCausalGraph.load(tmp_path / "all.npz")
+
+
+def test_a_graph_that_keeps_nothing_has_no_edges() -> None:
+    empty = CausalGraph(np.zeros((3, 3))).kept()
+    assert empty.edges() == []
+    assert empty.to_scipy().nnz == 0
+    assert repr(empty) == "SparseCausalGraph(3 series, 0 edges kept, no edges)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"effect": [0, 2]}, "effect holds 0 to 2; expected 0 to 1"),
+        ({"cause": [0.5, 1.0]}, "cause has shape .* whole numbers"),
+        ({"lag": [0, 1]}, "lag holds 0 to 1; expected 1 to 1"),
+        ({"sign": [1]}, r"sign has shape \(1,\); expected 2"),
+        ({"score": [0.0, 1.0]}, "score holds values that are not positive"),
+        ({"score": [[0.5]]}, r"score has shape \(1, 1\)"),
+        ({"effect": [0, 0], "cause": [1, 1]}, "given more than once"),
+        ({"names": ("a", "a")}, "'a' is given more than once"),
+    ],
+)
+def test_unusable_edges_are_named(arguments: dict[str, Any], message: str) -> None:
+    whole: dict[str, Any] = {"effect": [0, 1], "cause": [1, 0], "score": [0.5, 0.2], "names": ("a", "b")}
+    with pytest.raises(InputError, match=message):
+        SparseCausalGraph(**{**whole, **arguments})
 
 
 # ---- exports agree with edges
@@ -262,8 +400,9 @@ def test_a_file_without_its_scores_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"scores": np.zeros((2, 3))}, r"scores has shape \(2, 3\); expected a square"),
-        ({"scores": np.zeros((0, 0))}, "expected a square"),
+        ({"scores": np.zeros((2, 3))}, "2 effects by 3 causes are not the same series .* pass the names of the causes"),
+        ({"scores": np.zeros(3)}, r"scores has shape \(3,\); expected an \(E, C\) array"),
+        ({"scores": np.zeros((0, 0))}, r"expected an \(E, C\) array"),
         ({"scores": [["a", "b"], ["c", "d"]]}, "scores is not an array of real numbers"),
         ({"scores": [[1, 2], [3]]}, "scores is not an array of real numbers"),
         ({"scores": [[0, np.nan], [0, 0]]}, "scores holds nan for effect 'x0', cause 'x1'; a fit that diverged"),
@@ -279,6 +418,8 @@ def test_a_file_without_its_scores_is_refused(tmp_path: Path) -> None:
         ({"lag_scores": np.zeros((3, 3, 0))}, "lag_scores has shape"),
         ({"lag_scores": np.full((3, 3, 1), np.inf)}, "lag_scores holds inf"),
         ({"signed_scores": np.zeros((2, 2))}, r"signed_scores has shape \(2, 2\); expected \(3, 3\)"),
+        ({"causes": ("a", "b")}, "2 causes were given for 3 series; pass one name per column"),
+        ({"standard_error": -SCORES}, "standard_error holds -0.9"),
         ({"signed_scores": np.full((3, 3), np.nan)}, "signed_scores holds nan"),
         ({"metadata": {"model": object()}}, "metadata cannot be kept as JSON .*use text, numbers"),
         ({"metadata": [1]}, "metadata is a list; pass a dict"),

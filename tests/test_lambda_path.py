@@ -12,7 +12,7 @@ import torch
 
 from benchmarks import path as benchmark
 from benchmarks.accuracy import Case
-from grngc_fast import GRNGC, CausalGraph, FitDivergedWarning, InputError, LambdaPath, gradient_l1, lambda_path
+from grngc_fast import GRNGC, FitDivergedWarning, InputError, LambdaPath, gradient_l1, lambda_path, load_graph
 from grngc_fast.cli import main
 from grngc_fast.datasets import lorenz96, var
 from grngc_fast.models import MLP
@@ -181,12 +181,24 @@ def test_scores_are_those_of_the_estimator_at_each_strength():
     options = {**QUICK, "penalty_windows": 64, "lags": 2}
     path = lambda_path(x, LAMS, warm_start=False, **options)
     for k, lam in enumerate(LAMS):
-        single = GRNGC(lam=lam, **options).fit(x)
+        single = GRNGC("mlp", lam=lam, **options).fit(x)
         np.testing.assert_allclose(path.lag_scores[k], single.lag_scores_, rtol=1e-3, atol=1e-4)
         np.testing.assert_allclose(path.signed_scores[k], single.signed_scores_, rtol=1e-3, atol=1e-4)
     partly = lambda_path(x, LAMS, warm_start=False, refit=False, **options)
     np.testing.assert_array_equal(partly.validation_error, path.validation_error)
     assert (partly.scores != path.scores).any()
+
+
+def test_regulators_and_targets_make_a_rectangular_path():
+    x = series()
+    chosen = {"regulators": ["x1", "x3", "x4"], "targets": ["x0", "x3"], "own_past": False, "lags": 2, "skip": True}
+    path = lambda_path(x, LAMS, seeds=2, **chosen, **QUICK)
+    assert path.lag_scores.shape == (3, 2, 3, 2)
+    graph = path.graph()
+    assert (graph.names, graph.causes) == (("x0", "x3"), ("x1", "x3", "x4"))
+    # An effect's influence on itself is at another place than its number.
+    assert path.stability()[1, 1] == 0 < path.stability()[0].max()
+    assert path.plot() is not None
 
 
 def test_trajectories_are_held_out_whole_and_lags_kept():
@@ -238,12 +250,12 @@ def test_a_path_that_diverges_throughout_says_so():
         ({"n_lams": 0}, "n_lams=0"),
         ({"seeds": 1.5}, r"seeds=1\.5"),
         ({"memory_limit": 1}, "memory_limit"),
-        ({"lam": 0.1}, "several strengths"),
-        ({"early_stopping": True}, "early_stopping"),
-        ({"model": "kan"}, "model"),
+        ({"lam": 0.1}, r"'lam'.* strengths are lams="),
+        ({"early_stopping": True}, "'early_stopping'.* not an option of a path"),
+        ({"model": "kan"}, "'model'.* model='mlp'"),
         ({"hidden": (8, 8)}, "one hidden layer"),
-        ({"model_options": {"dropout": 0.5}}, "one hidden layer"),
         ({"depth": 2}, "'depth'"),
+        ({"targets": ["x0", "x1"], "regulators": ["x1", "x2"]}, "own_past=False"),
         ({"validation_fraction": 0.01}, "too few to hold out"),
         ({"learning_rate": -1}, "learning_rate"),
     ],
@@ -290,7 +302,7 @@ def test_the_command_writes_the_path_and_the_chosen_graph(choose, tmp_path, caps
     record = json.loads((out / "run.json").read_text())
     assert record["settings"]["lam"] == pytest.approx(path.lams[chosen], rel=1e-5)
     assert record["path"]["chosen"] == chosen
-    graph = CausalGraph.load(out / "scores.npz")
+    graph = load_graph(out / "scores.npz")
     np.testing.assert_allclose(graph.scores, path.scores[chosen], rtol=1e-3, atol=1e-4)
     assert graph.names == tuple("abcde")
     assert len((out / "edges.csv").read_text().splitlines()) == 4

@@ -45,6 +45,24 @@ def test_every_figure_draws_at_every_size(n_series: int, tmp_path: Path) -> None
         figure.savefig(tmp_path / f"{number}.png", dpi=60)
 
 
+@pytest.mark.parametrize("shape", [(3, 8), (9, 2), (40, 1203)])
+def test_rectangles_and_kept_edges_draw(shape: tuple[int, int], tmp_path: Path) -> None:
+    scores = np.random.default_rng(0).random(shape)
+    graph = CausalGraph(scores, causes=[f"x{j + 1}" for j in range(shape[1])])  # type: ignore[arg-type]
+    truth = scores > 0.9
+    for number, drawn in enumerate([graph, graph.kept(top_k=9)]):
+        plot_graph_summary(drawn, truth, HISTORY).savefig(tmp_path / f"{number}.png", dpi=60)
+    image = cells(plot_scores(graph, diagonal=False))
+    block = -(-max(shape) // 500)
+    assert image.shape == (-(-shape[0] // block), -(-shape[1] // block))
+    if block == 1:
+        assert np.ma.getmaskarray(image)[1, 0]
+        np.testing.assert_array_equal(image[0], scores[0])
+    sparse = np.nan_to_num(np.ma.filled(cells(plot_scores(graph.kept(top_k=9))), 0))
+    assert np.count_nonzero(sparse) <= 9
+    assert sparse.max() == graph.edges(top_k=1)[0].score
+
+
 def test_rows_are_effects_and_columns_are_causes() -> None:
     graph = CausalGraph([[0, 1], [0, 0]], ("effect of b", "b"))  # type: ignore[arg-type]
     (ax,) = plot_scores(graph).axes
@@ -146,7 +164,7 @@ def test_refusals_name_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = make(3)
     with pytest.raises(InputError, match="unknown plot kind 'pie'; choose one of 'scores', 'lags', 'summary'"):
         graph.plot("pie")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match=r"truth has shape \(2, 2\), the graph has 3 series; pass a \(3, 3\) array"):
+    with pytest.raises(InputError, match=r"truth has shape \(2, 2\), the graph \(3, 3\); pass one of the same"):
         plot_scores(graph, truth=np.eye(2))
     with pytest.raises(InputError, match="the graph has no lag_scores"):
         plot_lags(CausalGraph(np.eye(3)))

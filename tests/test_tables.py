@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
+from grngc_fast import GRNGC, row_blocks
 from grngc_fast.datasets import read_table
 from grngc_fast.errors import InputError
 
@@ -260,6 +262,36 @@ def test_options_that_do_not_fit_the_file_are_refused(tmp_path: Path) -> None:
         read_table(bare, trajectory_length=3, trajectory_column="run")
     with pytest.raises(InputError, match=r"with transpose=True use trajectory_length"):
         read_table(bare, transpose=True, trajectory_column="run")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", [{}, {"trajectory_length": 10}, {"drop_constant": True}])
+def test_an_npy_file_stays_a_memory_map(tmp_path: Path, dtype: type, options: dict[str, Any]) -> None:
+    values = np.random.default_rng(0).standard_normal((40, 3)).astype(dtype)
+    np.save(tmp_path / "table.npy", values)
+    table = read_table(tmp_path / "table.npy", **options)
+    for trajectory in table.trajectories:
+        assert trajectory.dtype == dtype
+        base: Any = trajectory
+        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+            base = base.base
+        assert isinstance(base, np.memmap)
+    np.testing.assert_array_equal(np.concatenate(table.trajectories), values)
+
+
+def test_a_fit_does_not_depend_on_how_many_rows_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(0).standard_normal((40, 3)).astype(np.float32)
+    np.save(tmp_path / "table.npy", values)
+    whole = GRNGC(max_steps=5, hidden=4, random_state=0).fit(values)
+    monkeypatch.setattr(row_blocks, "BLOCK_ELEMENTS", 20)
+    found = GRNGC(max_steps=5, hidden=4, random_state=0).fit(np.load(tmp_path / "table.npy", mmap_mode="r"))
+    np.testing.assert_allclose(found.scaler_.scale_, whole.scaler_.scale_, rtol=1e-12)
+    np.testing.assert_allclose(found.scores_, whole.scores_, rtol=1e-4)
+    values[33, 1], values[35, 0] = np.nan, np.inf
+    with pytest.raises(InputError, match="series 'x1' holds NaN at row 33 \\(2 such values in all\\)"):
+        GRNGC().fit(values)
 
 
 def test_bad_numpy_files_are_refused(tmp_path: Path) -> None:

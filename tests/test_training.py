@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from grngc_fast import FitDivergedWarning, InputError, gradient_l1
 from grngc_fast.models import LSTM, MLP
 from grngc_fast.training import TrainingOptions, Windows, train
+from grngc_fast.training.batches import Batches
 from grngc_fast.training.sampling import choose_sample
-from grngc_fast.training.trainer import _Batches
 
 
 def options(**changes) -> TrainingOptions:
@@ -63,10 +63,10 @@ def test_too_few_steps_for_the_lags_names_the_trajectory():
 
 
 def test_batches_visit_every_window_and_repeat_none_within():
-    batches = _Batches(10, 4, torch.Generator().manual_seed(0))
+    batches = Batches(10, 4, torch.Generator().manual_seed(0))
     seen = torch.cat([batches.next() for _ in range(2)])
     assert len(seen.unique()) == 8
-    assert len(_Batches(3, 64, torch.Generator()).next()) == 3
+    assert len(Batches(3, 64, torch.Generator()).next()) == 3
 
 
 def test_training_lowers_the_loss_and_records_it():

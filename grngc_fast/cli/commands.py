@@ -7,18 +7,22 @@ import hashlib
 import secrets
 import sys
 import time
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, lorenz96, read_table, read_truth, var
+from ..datasets import Dataset, lorenz96, read_names, read_table, read_truth, var
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import CausalGraph, check_selection
+from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
 from ..path import lambda_path
+from ..resumption import recorded_random_state
 from ..series import SeriesTable
+from ..training import World
 from .results import (
     SIMULATION_FILES,
     OutputFolder,
@@ -30,6 +34,7 @@ from .results import (
     write_path,
     write_simulation,
 )
+from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
@@ -48,16 +53,16 @@ def demo(args: argparse.Namespace) -> None:
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
     out = OutputFolder(args.out, fit_files(), args.force)
-    table, truth, source = _read(args)
+    args, table, truth, source = _read(args)
     _fit_and_write(args, out, table, truth, source)
 
 
 def path(args: argparse.Namespace) -> None:
     """A table to a path of penalty strengths and the graph of the chosen one."""
     out = OutputFolder(args.out, path_files(), args.force)
-    table, truth, source = _read(args)
+    args, table, truth, source = _read(args)
     selection = _selection(args, table.n_series)
-    seed = _seed(args)
+    seed = _checked_seed(secrets.randbelow(2**31) if args.seed is None else args.seed)
     started = time.perf_counter()
     found = lambda_path(
         table,
@@ -71,25 +76,32 @@ def path(args: argparse.Namespace) -> None:
     seconds = time.perf_counter() - started
     index = found.best_index if args.choose == "best" else found.one_se_index
     graph = found.graph(index)
-    evaluation = _evaluation(graph.scores, truth)
+    evaluation = None
+    if truth is not None:
+        truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
+        rows, columns = ([table.names.index(name) for name in names] for names in (graph.names, graph.causes))
+        evaluation = evaluate_scores(graph, truth[np.ix_(rows, columns)])
     write_path(out, found, graph, selection, path_record(found, index, seed, source, selection, seconds, evaluation))
 
     print(f"fitted in {seconds:.1f} s")
     print("     lam  validation  edges")
     for k, (lam, error, edges) in enumerate(zip(found.lams, found.validation_error, found.edge_counts, strict=True)):
         print(f"{lam:8.4g}  {error:10.4f}  {edges:5d}" + ("  chosen" if k == index else ""))
-    _print_found(out, graph, selection, evaluation)
+    _print_edges(graph, selection)
+    if evaluation is not None:
+        _print_evaluation(evaluation, diagonal=False)
+    print(f"wrote {out.path}: {', '.join(out.files)}")
 
 
-def _read(args: argparse.Namespace) -> tuple[SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
-    """The table, the truth where one is given, and what is recorded of them."""
+def _read(
+    args: argparse.Namespace,
+) -> tuple[argparse.Namespace, SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
+    """Arguments with series chosen from the table, the table, the truth where one is given, and what is recorded."""
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
-    truth = (
-        None
-        if args.truth is None
-        else read_truth(args.truth, table.names, ignore_unknown=args.ignore_unknown or args.drop_constant)
-    )
+    skipping = args.ignore_unknown or args.drop_constant
+    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=skipping)
+    chosen = _chosen_series(args, table.names, skipping)
     _warn_of_suspects(table)
     count = len(table.trajectories)
     print(
@@ -98,27 +110,38 @@ def _read(args: argparse.Namespace) -> tuple[SeriesTable, np.ndarray[Any, Any] |
     )
     source = {
         "file": str(args.file),
-        "sha256": hashlib.sha256(args.file.read_bytes()).hexdigest(),
+        "sha256": _sha256(args.file),
         **reading,
         "series": table.n_series,
         "steps": table.n_steps,
         "trajectories": count,
     }
-    return table, truth, source
+    return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source
+
+
+def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: bool) -> dict[str, Any]:
+    """Regulators, targets and candidate pairs as the estimator takes them."""
+    chosen: dict[str, Any] = {}
+    if args.regulators is not None:
+        chosen["regulators"] = read_names(args.regulators, names, "source", ignore_unknown=skipping)
+    if args.targets is not None:
+        chosen["targets"] = read_names(args.targets, names, "target", ignore_unknown=skipping)
+    if getattr(args, "candidates", None) is not None:
+        pairs = read_truth(args.candidates, names, ignore_unknown=skipping)
+        chosen["candidates"] = pairs.any(-1) if pairs.ndim == 3 else pairs
+    return chosen
 
 
 def evaluate(args: argparse.Namespace) -> None:
     """A written result against known edges."""
     path = args.result / "scores.npz" if args.result.is_dir() else args.result
-    graph = CausalGraph.load(path)
-    truth = read_truth(args.truth, graph.names, ignore_unknown=args.ignore_unknown)
-    scores = graph.scores
-    if truth.ndim == 3:
-        if graph.lag_scores is None:
-            truth = np.asarray(truth.any(-1))
-        else:
-            scores = graph.lag_scores
-    _print_evaluation(evaluate_scores(scores, truth, diagonal=args.diagonal), args.diagonal)
+    graph = load_graph(path)
+    truth = read_truth(args.truth, graph.series, ignore_unknown=args.ignore_unknown)
+    place = {name: number for number, name in enumerate(graph.series)}
+    truth = truth[np.ix_([place[name] for name in graph.names], [place[name] for name in graph.causes])]
+    if truth.ndim == 3 and getattr(graph, "lag_scores", None) is None:
+        truth = np.asarray(truth.any(-1))
+    _print_evaluation(evaluate_scores(graph, truth, diagonal=args.diagonal), args.diagonal)
 
 
 def simulate(args: argparse.Namespace) -> None:
@@ -144,22 +167,33 @@ def _fit_and_write(
     source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
-    seed = _seed(args)
+    world = World.current()
+    seed = _checked_seed(world.first(_unsaid_seed(args)) if args.seed is None else args.seed)
     found = GRNGC(**_estimator_options(args), random_state=seed, verbose=0 if args.quiet else 1).fit(table)
-    truth = np.asarray(truth.any(-1)) if truth is not None and truth.ndim == 3 else truth
-    evaluation = _evaluation(found.scores_, truth)
-    record = run_record(found, seed, source, selection, evaluation)
-    write_fit(out, found, selection, record, truth)
+    evaluation = linear = None
+    if truth is not None:
+        truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
+        truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
+        evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
+    record = run_record(found, seed, source, selection, evaluation, linear)
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")
-    _print_found(out, found.graph_, selection, evaluation)
+    _print_edges(found.graph_, selection)
+    if evaluation is not None:
+        _print_evaluation(evaluation, diagonal=False)
+    if linear is not None:
+        print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
+    print(f"wrote {out.path}: {', '.join(out.files)}")
+    if not dense and args.edges_per_target is None:
+        print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
 
 
-def _seed(args: argparse.Namespace) -> int:
-    seed: int = secrets.randbelow(2**31) if args.seed is None else args.seed
-    if not 0 <= seed < 2**32:
-        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
-    return seed
+def _print_edges(graph: CausalGraph | SparseCausalGraph, selection: dict[str, Any]) -> None:
+    print("strongest edges (source -> target):")
+    for edge in graph.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
+        sign = {1: "+", -1: "-", 0: " "}[edge.sign]
+        print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
 
 
 def _estimator_options(args: argparse.Namespace) -> dict[str, Any]:
@@ -169,27 +203,29 @@ def _estimator_options(args: argparse.Namespace) -> dict[str, Any]:
     return options
 
 
-def _evaluation(scores: np.ndarray[Any, Any], truth: np.ndarray[Any, Any] | None) -> Evaluation | None:
-    if truth is None:
-        return None
-    return evaluate_scores(scores, np.asarray(truth.any(-1)) if truth.ndim == 3 else truth)
+def _checked_seed(seed: int) -> int:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
+    return seed
 
 
-def _print_found(
-    out: OutputFolder, graph: CausalGraph, selection: dict[str, Any], evaluation: Evaluation | None
-) -> None:
-    print("strongest edges (source -> target):")
-    for edge in graph.edges(**selection)[:SHOWN_EDGES]:
-        sign = {1: "+", -1: "-", 0: " "}[edge.sign]
-        print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
-    if evaluation is not None:
-        _print_evaluation(evaluation, diagonal=False)
-    print(f"wrote {out.path}: {', '.join(out.files)}")
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while part := file.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _unsaid_seed(args: argparse.Namespace) -> int:
+    """That of the run to go on with, else a random one."""
+    recorded = None if args.checkpoint is None else recorded_random_state(args.checkpoint)
+    return secrets.randbelow(2**31) if recorded is None else recorded
 
 
 def _warn_of_suspects(table: SeriesTable) -> None:
     """Say what looks like a time column, or like rows taken for columns."""
-    rising = np.all([(np.diff(t, axis=0) > 0).all(axis=0) for t in table.trajectories], axis=0)
+    rising = np.all([(t[1:] > t[:-1]).all(axis=0) for t in table.trajectories], axis=0)
     if table.n_steps - len(table.trajectories) >= 5:
         for i in np.flatnonzero(rising):
             _warn(f"series {table.names[i]!r} rises at every step; if it is the time, remove the column")
@@ -211,6 +247,8 @@ def _warn(message: str) -> None:
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:
     chosen = {k: getattr(args, k) for k in ("top_k", "threshold", "density") if getattr(args, k) is not None}
     check_selection(**chosen)
+    if getattr(args, "edges_per_target", None) is not None:
+        return chosen
     return chosen or {"top_k": min(MAX_EDGES, n_series * (n_series - 1))}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import re
 import sys
 import warnings
 from collections.abc import Sequence
 
-from ..errors import FitDivergedWarning, InputError
+from ..errors import CheckpointWarning, FitDivergedWarning, InputError, ProcessLostError
+from ..training.distributed import World, launched
 from .parser import build_parser
 
 # Options that the library's messages call by their Python names.
@@ -25,20 +28,36 @@ def _refused(reason: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0 done, 2 input that cannot be used, 130 interrupted."""
+    """Run the command line, under torchrun as one process of several.
+
+    Returns the exit status: 0 done, 1 another process was lost, 2 input that cannot be used, 130 interrupted, 143 terminated.
+    """
     arguments = build_parser().parse_args(argv)
+    with launched() as world:
+        return _run(arguments, world)
+
+
+def _run(arguments: argparse.Namespace, world: World) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", FitDivergedWarning)
+        with warnings.catch_warnings(), contextlib.ExitStack() as stack:
+            for category in (FitDivergedWarning, CheckpointWarning):
+                warnings.simplefilter("always", category)
             warnings.showwarning = lambda message, *_: print(f"grngc-fast: warning: {message}", file=sys.stderr)
+            if world.rank > 0:  # process 0 speaks for all
+                stack.enter_context(contextlib.redirect_stdout(None))
+                stack.enter_context(contextlib.redirect_stderr(None))
             arguments.run(arguments)
     except (InputError, FloatingPointError, OSError) as error:
         return _refused(str(error))
+    except ProcessLostError as error:
+        print(f"grngc-fast: error: {error}", file=sys.stderr)
+        return 1
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         return _refused("the problem does not fit in memory; use fewer series, steps or hidden units")
-    except KeyboardInterrupt:
-        print("grngc-fast: interrupted; nothing was written", file=sys.stderr)
-        return 130
+    except (KeyboardInterrupt, SystemExit) as stopped:
+        if world.rank == 0:
+            print(f"grngc-fast: {str(stopped) or 'interrupted; nothing was written'}", file=sys.stderr)
+        return int(stopped.code or 0) if isinstance(stopped, SystemExit) else 130
     return 0

@@ -13,7 +13,7 @@ from ..jacobian import ACTIVATIONS
 from ..models import options_of
 from . import commands
 
-NOT_ON_A_PATH = ("--model", "--lam", "--patience")
+NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,6 +38,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     fit = sub.add_parser("fit", allow_abbrev=False, help="infer the causal graph of a table of series")
     _add_table(fit)
+    fit.add_argument(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="the only pairs that may be edges: an edge list (source, target)",
+    )
     _add_fit_options(fit)
     _add_output(fit, default=None)
     fit.set_defaults(run=commands.fit)
@@ -92,14 +98,24 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     split = parser.add_mutually_exclusive_group()
     split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
     split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
+    parser.add_argument(
+        "--regulators",
+        metavar="FILE_OR_NAMES",
+        help="the only series that may be causes: a file with a name on each line, an edge list (its sources), or A,B,C",
+    )
+    parser.add_argument(
+        "--targets",
+        metavar="FILE_OR_NAMES",
+        help="the only series that are forecast, likewise (of an edge list its targets)",
+    )
     parser.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
     parser.add_argument(
-        "--ignore-unknown", action="store_true", help="skip true edges of series that the table does not hold"
+        "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
     )
 
 
 def _model_options() -> str:
-    known = {name: ", ".join(options_of(name)) for name in MODELS}
+    known = {name: ", ".join(options_of(name)) for name in MODELS if name != "auto"}
     return "; ".join(f"{name}: {options}" for name, options in known.items() if options)
 
 
@@ -150,14 +166,33 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)
+    parser.add_argument(
+        "--own-past",
+        action=argparse.BooleanOptionalAction,
+        default=defaults["own_past"],
+        help="let targets that are no candidate causes of themselves read their own past (%(default)s)",
+    )
     add(
         "--validation-fraction",
         "share of the windows held out" + ("" if on_path else " for early stopping"),
         type=float,
     )
     add("--patience", "evaluations without progress before stopping", type=int)
+    add("--score-windows", "windows that scores are averaged over", type=int, metavar="N")
+    if not on_path:
+        parser.add_argument(
+            "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
+        )
+        parser.add_argument("--dense", action="store_true", help="write all scores, however many")
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
+    if not on_path:
+        parser.add_argument(
+            "--checkpoint",
+            metavar="DIR",
+            help="keep the state of training in this folder; the same command goes on from it after an interruption",
+        )
+    add("--checkpoint-minutes", "time between two checkpoints", type=float, metavar="M")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(
         "--top-k", type=int, metavar="K", help="write the K strongest edges (all pairs, at most 100000)"

@@ -30,6 +30,8 @@ from ..plotting import plot_graph_summary
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
+# Scores up to here are all written.
+DENSE_BYTES = 2**28
 SIMULATION_FILES = ("data.csv", "truth.csv", "truth.npz")
 
 
@@ -93,14 +95,24 @@ def write_fit(
     selection: dict[str, Any],
     record: dict[str, Any],
     truth: np.ndarray[Any, Any] | None,
-) -> None:
-    """edges.csv, scores.npz, graph.png and run.json."""
+    dense: bool,
+) -> bool:
+    """edges.csv, scores.npz, graph.png and run.json. Returns whether scores.npz holds all scores.
+
+    Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
+    """
+    graph = found.graph_
+    if isinstance(graph, CausalGraph):
+        arrays = (graph.scores, graph.lag_scores, graph.signed_scores, graph.standard_error)
+        if not dense and sum(array.nbytes for array in arrays if array is not None) > DENSE_BYTES:
+            graph = graph.kept(**selection)
     with out.staged() as stage:
         found.graph_.to_csv(stage / "edges.csv", **selection)
-        found.graph_.save(stage / "scores.npz")
+        graph.save(stage / "scores.npz")
         if "graph.png" in out.files:
             plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return isinstance(graph, CausalGraph)
 
 
 def write_path(
@@ -156,7 +168,12 @@ def path_record(
 
 
 def run_record(
-    found: GRNGC, seed: int, source: dict[str, Any], selection: dict[str, Any], evaluation: Evaluation | None
+    found: GRNGC,
+    seed: int,
+    source: dict[str, Any],
+    selection: dict[str, Any],
+    evaluation: Evaluation | None,
+    ridge: Evaluation | None,
 ) -> dict[str, Any]:
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
@@ -164,6 +181,9 @@ def run_record(
         "settings": {**found.graph_.metadata, "random_state": seed},
         "seed": seed,
         "data": source,
+        "regulators": found.candidates_.n_causes,
+        "targets": found.candidates_.n_effects,
+        "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
         "timings": {"fit_seconds": round(found.fit_seconds_, 3)},
         "training": {
@@ -174,14 +194,15 @@ def run_record(
             "penalty": history.penalty[-1],
             "active_edges": history.active_edges[-1],
         },
-        **_circumstances(evaluation),
+        **_circumstances(evaluation, ridge),
     }
 
 
-def _circumstances(evaluation: Evaluation | None) -> dict[str, Any]:
+def _circumstances(evaluation: Evaluation | None, ridge: Evaluation | None = None) -> dict[str, Any]:
     """How well it did where that is known, with what, on what and when."""
     return {
-        "evaluation": None if evaluation is None else {"auroc": evaluation.auroc, "auprc": evaluation.auprc},
+        "evaluation": _areas(evaluation),
+        "ridge_evaluation": _areas(ridge),
         "versions": {
             "grngc_fast": __version__,
             "python": platform.python_version(),
@@ -197,6 +218,10 @@ def _circumstances(evaluation: Evaluation | None) -> dict[str, Any]:
         },
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _areas(evaluation: Evaluation | None) -> dict[str, float] | None:
+    return None if evaluation is None else {"auroc": evaluation.auroc, "auprc": evaluation.auprc}
 
 
 def write_simulation(out: OutputFolder, data: Dataset) -> None:

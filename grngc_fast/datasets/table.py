@@ -34,8 +34,9 @@ def read_table(
     Text: rows are time steps and columns are series. The delimiter (tab, semicolon, comma, blanks) and a header line
     are recognised; a header of bare numbers only where they count 0, 1, 2, ... or 1, 2, 3, .... A column called `time`,
     or a leading one called `t`, in any case, is dropped. Blank lines between rows set trajectories apart.
-    `.npy`: (T, P), or (R, T, P) for R trajectories. `.npz`: the same under the key `X` or as the sole array, with P
-    `names` if present. `.parquet`: rows are time steps; needs the extra `io`.
+    `.npy`: (T, P), or (R, T, P) for R trajectories; opened as a memory map, which float32 and float64 stay. `.npz`: the
+    same under the key `X` or as the sole array, with P `names` if present. `.parquet`: rows are time steps; needs the
+    extra `io`.
 
     Parameters
     ----------
@@ -95,7 +96,8 @@ def _changing(trajectories: list[NDArray[Any]], names: list[str] | None) -> tupl
     first = trajectories[0][0]
     changes = np.any([(t != first).any(axis=0) for t in trajectories], axis=0)
     kept = np.flatnonzero(changes)
-    return [t[:, kept] for t in trajectories], [names[i] if names is not None else f"x{i}" for i in kept]
+    known = names if names is not None else [f"x{i}" for i in range(len(changes))]
+    return [t if changes.all() else t[:, kept] for t in trajectories], [known[i] for i in kept]
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
@@ -117,7 +119,7 @@ def data_suffix(path: Path) -> str:
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an `.npz`, or of an `.npy` under the key ""; nothing is ever unpickled."""
+    """The arrays of an `.npz`, or the memory map of an `.npy` under the key ""; nothing is ever unpickled."""
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty; save the array again")
     try:
@@ -127,8 +129,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
                     raise InputError(
                         f"{path} is not an .npy file; write it with numpy.save, or give it its right suffix"
                     )
-                file.seek(0)
-                return {"": np.load(file, allow_pickle=False)}
+                return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
             if not zipfile.is_zipfile(file):
                 raise InputError(f"{path} is not an .npz file, or is cut short; write it with numpy.savez")
             file.seek(0)
@@ -137,7 +138,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except InputError:
         raise
     except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "bject arrays" in str(error):
+        if "bject" in str(error):
             raise InputError(
                 f"{path} holds Python objects, which are never unpickled; save numbers, and names as"
                 " np.array(names, dtype=str)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,19 +53,44 @@ def read_truth(path: str | os.PathLike[str], names: Sequence[str], *, ignore_unk
     if kind not in TEXT_SUFFIXES:
         known = ", ".join((*TEXT_SUFFIXES, ".npy", ".npz"))
         raise InputError(f"{path} has the suffix {kind!r}, which is not read as a truth; save it as one of {known}")
-    lines = read_lines(path)
-    numbers = [i for i, line in enumerate(lines) if line.strip()]
-    delimiter = find_delimiter([lines[i] for i in numbers[:3]])
-    rows = [split_cells(lines[i], delimiter) for i in numbers]
+    lines = _rows(path)
+    rows = [row for _, row in lines]
     matrix = _matrix(rows, names)
     if matrix is not None:
         return matrix
     if len(rows[0]) > 3:
         raise InputError(
-            f"{path}, line {numbers[0] + 1}: {len(rows[0])} cells; expected edges (source, target[, 0/1]) or a"
+            f"{path}, line {lines[0][0]}: {len(rows[0])} cells; expected edges (source, target[, 0/1]) or a"
             f" {len(names)} x {len(names)} matrix of 0 and 1 for the {len(names)} series, with their names or without"
         )
-    return _edges(path, [(number + 1, row) for number, row in zip(numbers, rows, strict=True)], names, ignore_unknown)
+    return _edges(path, lines, names, ignore_unknown)
+
+
+def listed_edges(path: Path, names: Collection[str]) -> list[tuple[str, str]]:
+    """(source, target) of the edges that a text file lists as present, of whatever series.
+
+    Raises
+    ------
+    InputError : a file that is not text, a line that is not `source target [0/1]`.
+    """
+    source, target, rows = _without_header(_rows(path), names)
+    return [(row[source], row[target]) for line, row in rows if _is_edge(path, line, row)]
+
+
+def _rows(path: Path) -> list[tuple[int, list[str]]]:
+    lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
+    delimiter = find_delimiter([line for _, line in lines[:3]])
+    return [(number, split_cells(line, delimiter)) for number, line in lines]
+
+
+def _without_header(
+    rows: list[tuple[int, list[str]]], names: Collection[str]
+) -> tuple[int, int, list[tuple[int, list[str]]]]:
+    head = rows[0][1][:2]
+    roles = [cell.lower() for cell in head]
+    if len(roles) < 2 or set(names) & set(head) or not set(roles) <= _SOURCES | _TARGETS:
+        return 0, 1, rows
+    return (1, 0, rows[1:]) if roles[0] in _TARGETS and roles[1] in _SOURCES else (0, 1, rows[1:])
 
 
 def _read_array(path: Path, names: list[str]) -> Truth:
@@ -112,23 +137,15 @@ def _ordered(array: NDArray[Any], effects: Sequence[str], causes: Sequence[str],
 
 def _edges(path: Path, rows: list[tuple[int, list[str]]], names: list[str], ignore_unknown: bool) -> Truth:
     index = {name: i for i, name in enumerate(names)}
-    source, target = 0, 1
-    roles = [cell.lower() for cell in rows[0][1][:2]]
-    if len(roles) == 2 and not index.keys() & set(rows[0][1][:2]) and set(roles) <= _SOURCES | _TARGETS:
-        source, target = (1, 0) if roles[0] in _TARGETS and roles[1] in _SOURCES else (0, 1)
-        rows = rows[1:]
+    source, target, rows = _without_header(rows, index)
     listed = np.full((len(names), len(names)), -1, dtype=np.int8)
     unknown: dict[str, None] = {}
     for line, row in rows:
-        if len(row) not in (2, 3):
-            raise InputError(f"{path}, line {line}: {len(row)} cells; expected source, target and perhaps 0 or 1")
-        if len(row) == 3 and not (is_number(row[2]) and float(row[2]) in (0, 1)):
-            raise InputError(f"{path}, line {line}: the weight is {row[2]!r}; write 1 for an edge and 0 for none")
+        present = _is_edge(path, line, row)
         strange = [name for name in (row[source], row[target]) if name not in index]
         if strange:
             unknown.update(dict.fromkeys(strange))
             continue
-        present = len(row) == 2 or float(row[2]) == 1
         effect, cause = index[row[target]], index[row[source]]
         if listed[effect, cause] == (not present):
             raise InputError(
@@ -148,3 +165,12 @@ def _edges(path: Path, rows: list[tuple[int, list[str]]], names: list[str], igno
         )
     truth: Truth = listed == 1
     return truth
+
+
+def _is_edge(path: Path, line: int, row: list[str]) -> bool:
+    """Whether a row `source target [0/1]` says that the edge is there."""
+    if len(row) not in (2, 3):
+        raise InputError(f"{path}, line {line}: {len(row)} cells; expected source, target and perhaps 0 or 1")
+    if len(row) == 3 and not (is_number(row[2]) and float(row[2]) in (0, 1)):
+        raise InputError(f"{path}, line {line}: the weight is {row[2]!r}; write 1 for an edge and 0 for none")
+    return len(row) == 2 or float(row[2]) == 1

@@ -6,23 +6,28 @@ from .any_module import explain, jacobian_pieces
 from .columns import ColumnFactors
 from .exactness import check_factors
 from .factors import Chain, Factors, Sandwich, lag_major
+from .grouped import Block, GroupedFactors
 from .layers import HiddenLayer, Normalised, layered_factors
-from .pieces import FactorPieces, Jacobians, Pieces
-from .protocol import HasFactors, check_targets, check_windows, factors_at, has_factors
+from .pieces import FactorPieces, Jacobians, ModulePieces, Pieces
+from .protocol import HasFactors, causal_part, check_targets, check_windows, factors_at, has_factors
 
 __all__ = [
     "ACTIVATIONS",
     "Activation",
+    "Block",
     "Chain",
     "ColumnFactors",
     "FactorPieces",
     "Factors",
+    "GroupedFactors",
     "HasFactors",
     "HiddenLayer",
     "Jacobians",
+    "ModulePieces",
     "Normalised",
     "Pieces",
     "Sandwich",
+    "causal_part",
     "check_factors",
     "check_targets",
     "check_windows",

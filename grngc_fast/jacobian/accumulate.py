@@ -44,13 +44,17 @@ def means(pieces: Pieces, backend: str, precision: str | None) -> tuple[Tensor, 
         for k in range(len(pieces)):
             piece = pieces.piece(k)
             share = piece.jacobians.n_windows / pieces.n_windows
-            absolute, signed = (t * share for t in piece.jacobians.abs_mean(backend, precision))
+            absolute, signed = piece.jacobians.abs_mean(backend, precision)
+            if share < 1:
+                absolute, signed = absolute * share, signed * share
             if piece.outputs in sums:
                 for total_, part in zip(sums[piece.outputs], (absolute, signed), strict=True):
                     total_.add_(part)
             else:
                 sums[piece.outputs] = absolute, signed
     ordered = [sums[part] for part in sorted(sums)]
+    if len(ordered) == 1:
+        return ordered[0]
     return torch.cat([a for a, _ in ordered]), torch.cat([s for _, s in ordered])
 
 

@@ -17,7 +17,7 @@ from .factors import Factors
 from .forward_pass import ForwardPass, is_plain_linear, plain_linears, run, tolerance
 from .middle import take
 from .pieces import FactorPieces, ModulePieces, Pieces, recall, state_of
-from .protocol import check_targets, check_windows, has_factors
+from .protocol import causal_part, check_targets, check_windows, has_factors
 from .recipe import Recipe, choose
 from .route import Route
 
@@ -42,7 +42,7 @@ def jacobian_pieces(
         not finite and windows that mix.
     """
     # The windows are data: no way of taking the Jacobian has a gradient through them.
-    x = x.detach()
+    model, x = causal_part(model, x.detach())
     if encoder is None and readout is None and has_factors(model):
         return FactorPieces(model, x, targets)
     if not isinstance(model, nn.Module):

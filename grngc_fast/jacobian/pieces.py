@@ -50,11 +50,12 @@ class Pieces(Protocol):
 
     Attributes
     ----------
-    model, n_windows : whose Jacobians, and of how many windows in all.
+    model, n_windows, window_shape : whose Jacobians, of how many windows in all, and of what shape, (L, C).
     """
 
     model: Any
     n_windows: int
+    window_shape: torch.Size
 
     def __len__(self) -> int: ...
 
@@ -67,7 +68,7 @@ class FactorPieces:
     """Of a model that offers its factors, cut by windows."""
 
     def __init__(self, model: HasFactors, x: Tensor, targets: Tensor | None) -> None:
-        self.model, self.n_windows, self._targets = model, len(x), targets
+        self.model, self.n_windows, self.window_shape, self._targets = model, len(x), x.shape[1:], targets
         self._slices = x.split(self._piece_windows(x)) if len(x) > 1 else (x,)
 
     def __len__(self) -> int:
@@ -77,7 +78,7 @@ class FactorPieces:
         return Piece(factors_at(self.model, self._slices[k], self._targets))
 
     def _piece_windows(self, x: Tensor) -> int:
-        n_rows = x.shape[-1] if self._targets is None else len(self._targets)
+        n_rows = getattr(self.model, "n_targets", x.shape[-1]) if self._targets is None else len(self._targets)
         if torch.compiler.is_compiling() or n_rows * x.numel() <= general.CHUNK_ELEMENTS:
             return len(x)
         known = recall(self.model)
@@ -101,7 +102,7 @@ class ModulePieces:
         recipe: Recipe | None = None,
         forward: ForwardPass | None = None,
     ) -> None:
-        self.model, self.n_windows, self.route = model, len(x), route
+        self.model, self.n_windows, self.window_shape, self.route = model, len(x), x.shape[1:], route
         n_targets = route.n_outputs if targets is None else len(targets)
         self.recipe = recipe or choose(route, len(x), n_targets, x[0].numel())
         self._slices = x.split(self.recipe.n_windows)

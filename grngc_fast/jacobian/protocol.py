@@ -28,7 +28,7 @@ True
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -36,19 +36,34 @@ from typing_extensions import TypeIs
 
 from .columns import ColumnFactors
 from .factors import Factors
+from .grouped import GroupedFactors
+
+AnyFactors: TypeAlias = Factors | ColumnFactors | GroupedFactors
 
 
 @runtime_checkable
 class HasFactors(Protocol):
-    """A module `(N, L, P) -> (N, P)` that knows its Jacobian's factors, columns ordered lag-major, most recent step first."""
+    """A module `(N, L, C) -> (N, E)`, C causes to E effects, that knows its Jacobian's factors.
+
+    Columns are ordered lag-major, the most recent step first.
+    """
 
     n_lags: int
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
-    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:
-        """Factors at x (N, L, P), for the rows `targets` (indices) or all."""
+    def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> AnyFactors:
+        """Factors at x (N, L, C), for the rows `targets` (indices) or all."""
         ...
+
+
+def causal_part(model: Any, x: Tensor) -> tuple[Any, Tensor]:
+    """The module and its windows whose gradient is penalised and scored.
+
+    The model itself, unless it has a method `causal_part(x)` that names them: one that also reads what is no cause.
+    """
+    part = getattr(model, "causal_part", None)
+    return part(x) if callable(part) else (model, x)
 
 
 def check_windows(x: Tensor) -> None:
@@ -71,7 +86,7 @@ def check_targets(targets: Tensor | Sequence[int] | None, device: torch.device) 
     return rows.long()
 
 
-def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:
+def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> AnyFactors:
     """The model's factors outside autocast: the op's precision is its own, and its operands have one dtype.
 
     Raises

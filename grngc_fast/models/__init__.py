@@ -1,9 +1,25 @@
 """Forecasters of all series at once that know the factors of their Jacobian."""
 
-from .build import FORECASTERS, adopt, build, options_of
+from .build import FORECASTERS, adopt, build, options_of, refuse_candidates
+from .grouped import GroupedMLP
 from .kan import KAN
+from .local import LocalMLP
 from .lstm import LSTM
 from .mlp import MLP
+from .own_past import OwnPast
 from .tcn import TCN
 
-__all__ = ["FORECASTERS", "KAN", "LSTM", "MLP", "TCN", "adopt", "build", "options_of"]
+__all__ = [
+    "FORECASTERS",
+    "KAN",
+    "LSTM",
+    "MLP",
+    "TCN",
+    "GroupedMLP",
+    "LocalMLP",
+    "OwnPast",
+    "adopt",
+    "build",
+    "options_of",
+    "refuse_candidates",
+]

@@ -70,7 +70,7 @@ class KAN(nn.Module):
 
     Parameters
     ----------
-    n_series : P, the number of series in and out.
+    n_series : C, the number of series in, and out unless `n_targets` says otherwise.
     n_lags : L.
     hidden : widths of the hidden layers, first the one next to the input; () for a single layer.
     grid : cells of the grid.
@@ -78,9 +78,10 @@ class KAN(nn.Module):
     grid_range : ends of the grid, in every layer.
     base : "identity", "silu" or "none".
     skip : add a linear path from input to output, which starts at zero.
+    n_targets : E, the number of series out; default C.
     generator : source of the initial weights; default torch's global one.
 
-    Shapes: x (N, L, P), oldest step first, to (N, P). Computes in the dtype of its weights, float32 or float64, under
+    Shapes: x (N, L, C), oldest step first, to (N, E). Computes in the dtype of its weights, float32 or float64, under
     autocast too.
 
     Example
@@ -99,19 +100,23 @@ class KAN(nn.Module):
         grid_range: tuple[float, float] = (-1.0, 1.0),
         base: str = "identity",
         skip: bool = False,
+        n_targets: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-        if min((n_series, n_lags, *widths)) < 1:
-            raise ValueError(f"n_series={n_series}, n_lags={n_lags} and hidden={hidden} must all be positive")
+        n_targets = n_series if n_targets is None else n_targets
+        if min((n_series, n_targets, n_lags, *widths)) < 1:
+            raise ValueError(
+                f"n_series={n_series}, n_targets={n_targets}, n_lags={n_lags} and hidden={hidden} must all be positive"
+            )
         if len(grid_range) != 2:
             raise ValueError(f"grid_range={grid_range!r} must be two numbers, the smaller first")
         basis = Basis(grid, order, *grid_range, base)
-        self.n_series, self.n_lags = n_series, n_lags
-        sizes = (n_series * n_lags, *widths, n_series)
+        self.n_series, self.n_targets, self.n_lags = n_series, n_targets, n_lags
+        sizes = (n_series * n_lags, *widths, n_targets)
         self.layers = nn.ModuleList(KANLayer(i, o, basis, generator) for i, o in itertools.pairwise(sizes))
-        self.skip = nn.Parameter(torch.zeros(n_series, sizes[0])) if skip else None
+        self.skip = nn.Parameter(torch.zeros(n_targets, sizes[0])) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
@@ -121,7 +126,7 @@ class KAN(nn.Module):
             return h if self.skip is None else h + inputs @ self.skip.T
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors | ColumnFactors:
-        """Factors of d forecast / d x at x (N, L, P); rows `targets` or all, columns lag-major."""
+        """Factors of d forecast / d x at x (N, L, C); rows `targets` or all, columns lag-major."""
         h = self._columns(x)
         skip = self.skip if self.skip is None or targets is None else self.skip[targets]
         *inner, last = self.layers
@@ -138,7 +143,7 @@ class KAN(nn.Module):
         return Chain(tuple(reversed(slopes)), skip).associate()
 
     def _columns(self, x: Tensor) -> Tensor:
-        """(N, L, P), oldest first -> (N, L * P), most recent first, in the dtype of the weights."""
+        """(N, L, C), oldest first -> (N, L * C), most recent first, in the dtype of the weights."""
         if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
         first = self.layers[0]
@@ -147,7 +152,7 @@ class KAN(nn.Module):
 
 
 def _columns_of(functions: Tensor, weights: Tensor, skip: Tensor | None) -> ColumnFactors:
-    """One layer: slopes (N, Q, G) of the functions and weights (P, Q, G), a linear path one more function of slope 1."""
+    """One layer: slopes (N, Q, G) of the functions and weights (E, Q, G), a linear path one more function of slope 1."""
     if skip is not None:
         functions = torch.cat([functions, torch.ones_like(functions[..., :1])], -1)
         weights = torch.cat([weights, skip.unsqueeze(-1)], -1)

@@ -18,21 +18,22 @@ class LSTM(nn.Module):
     """y = W_out h_L + b_out with h_L the last hidden state of an LSTM that reads the lags, oldest first, from a zero state.
 
     With an optional linear skip path W_skip over all lags. J_{n,l} = W_out B_{n,l} + W_skip,l, where B_{n,l} = d h_L / d x_l
-    (H, P) comes from the reverse recurrence of `lstm_adjoint`: contraction over H, not over the 4 H gates.
+    (H, C) comes from the reverse recurrence of `lstm_adjoint`: contraction over H, not over the 4 H gates.
 
     Gates, parameters and their order (i, f, g, o) are those of `torch.nn.LSTM`, written out because its fused kernels
     cannot be differentiated twice; parameter "weight_ih.0" here is "weight_ih_l0" there.
 
     Parameters
     ----------
-    n_series : P, the number of series in and out.
+    n_series : C, the number of series in, and out unless `n_targets` says otherwise.
     n_lags : L, the length of the sequence.
     hidden : H, width of every layer.
     n_layers : stacked layers; the readout sees the top one.
     skip : add a linear path from all lags to the output, which starts at zero.
+    n_targets : E, the number of series out; default C.
     generator : source of the initial weights; default torch's global one.
 
-    Shapes: x (N, L, P), oldest step first, to (N, P).
+    Shapes: x (N, L, C), oldest step first, to (N, E).
 
     Example
     -------
@@ -47,23 +48,27 @@ class LSTM(nn.Module):
         hidden: int = 64,
         n_layers: int = 1,
         skip: bool = False,
+        n_targets: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if min(n_series, n_lags, hidden, n_layers) < 1:
+        n_targets = n_series if n_targets is None else n_targets
+        if min(n_series, n_targets, n_lags, hidden, n_layers) < 1:
             raise ValueError(
-                f"n_series={n_series}, n_lags={n_lags}, hidden={hidden} and n_layers={n_layers} must all be positive"
+                f"n_series={n_series}, n_targets={n_targets}, n_lags={n_lags}, hidden={hidden} and n_layers={n_layers} must"
+                " all be positive"
             )
-        self.n_series, self.n_lags, self.hidden, self.n_layers = n_series, n_lags, hidden, n_layers
+        self.n_series, self.n_targets, self.n_lags = n_series, n_targets, n_lags
+        self.hidden, self.n_layers = hidden, n_layers
         widths = [n_series, *[hidden] * (n_layers - 1)]
         self.weight_ih = nn.ParameterList(_initial((4 * hidden, n), n, generator) for n in widths)
         self.weight_hh = nn.ParameterList(_initial((4 * hidden, hidden), hidden, generator) for _ in widths)
         self.bias_ih = nn.ParameterList(nn.Parameter(torch.zeros(4 * hidden)) for _ in widths)
         self.bias_hh = nn.ParameterList(nn.Parameter(torch.zeros(4 * hidden)) for _ in widths)
-        self.readout = nn.utils.skip_init(nn.Linear, hidden, n_series)
-        self.readout.weight = _initial((n_series, hidden), hidden, generator)
+        self.readout = nn.utils.skip_init(nn.Linear, hidden, n_targets)
+        self.readout.weight = _initial((n_targets, hidden), hidden, generator)
         nn.init.zeros_(self.readout.bias)
-        self.skip = nn.Parameter(torch.zeros(n_series, n_series * n_lags)) if skip else None
+        self.skip = nn.Parameter(torch.zeros(n_targets, n_series * n_lags)) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = h = self._checked(x)
@@ -73,10 +78,10 @@ class LSTM(nn.Module):
         return forecast if self.skip is None else forecast + F.linear(inputs.flip(1).flatten(1), self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
-        """Factors of d forecast / d x at x (N, L, P); rows `targets` or all, columns lag-major, most recent step first.
+        """Factors of d forecast / d x at x (N, L, C); rows `targets` or all, columns lag-major, most recent step first.
 
-        left is W_out (R, H) and right (N, H, L P) d h_L / d x, or, where fewer targets make that the cheaper way, left the
-        identity (R, R) and right (N, R, L P) the targets' own rows.
+        left is W_out (R, H) and right (N, H, L C) d h_L / d x, or, where fewer targets make that the cheaper way, left the
+        identity (R, R) and right (N, R, L C) the targets' own rows.
         """
         h, coefficients = self._checked(x), []
         for layer in range(self.n_layers):

@@ -21,7 +21,7 @@ class MLP(nn.Module):
 
     Parameters
     ----------
-    n_series : P, the number of series in and out.
+    n_series : C, the number of series in, and out unless `n_targets` says otherwise.
     n_lags : L.
     hidden : widths of the hidden layers, first the one next to the input.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
@@ -33,9 +33,10 @@ class MLP(nn.Module):
         random masks is never below its absolute gradient, so that a penalty on masked networks would push down the masks'
         spread instead of the influences.
     weight_norm : store each weight matrix but the skip path's as directions and lengths of its rows.
+    n_targets : E, the number of series out; default C.
     generator : source of the initial weights; default torch's global one. Dropout draws from torch's global one.
 
-    Shapes: x (N, L, P), oldest step first, to (N, P).
+    Shapes: x (N, L, C), oldest step first, to (N, E).
 
     Example
     -------
@@ -55,29 +56,32 @@ class MLP(nn.Module):
         layer_norm: bool = False,
         dropout: float = 0.0,
         weight_norm: bool = False,
+        n_targets: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
-        if min((n_series, n_lags, *widths)) < 1 or not widths:
+        n_targets = n_series if n_targets is None else n_targets
+        if min((n_series, n_targets, n_lags, *widths)) < 1 or not widths:
             raise ValueError(
-                f"n_series={n_series}, n_lags={n_lags} and hidden={hidden} must hold at least one, all positive"
+                f"n_series={n_series}, n_targets={n_targets}, n_lags={n_lags} and hidden={hidden} must hold at least one, all"
+                " positive"
             )
         if residual and len(set(widths)) > 1:
             raise ValueError(f"residual=True needs hidden layers of one width; got hidden={hidden}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout!r}; expected a probability of at least 0 and below 1")
-        self.n_series, self.n_lags, self.activation = n_series, n_lags, activation
+        self.n_series, self.n_targets, self.n_lags, self.activation = n_series, n_targets, n_lags, activation
         self.residual, self.dropout = residual, dropout
-        sizes = (n_series * n_lags, *widths, n_series)
+        sizes = (n_series * n_lags, *widths, n_targets)
         self.weights = nn.ParameterList(_initial(o, i, generator) for i, o in itertools.pairwise(sizes))
         self.biases = nn.ParameterList(nn.Parameter(torch.zeros(o)) for o in sizes[1:])
         self.lengths = nn.ParameterList(w.detach().norm(dim=1) for w in self.weights) if weight_norm else None
         self.gains = nn.ParameterList(nn.Parameter(torch.ones(h)) for h in widths) if layer_norm else None
         self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(h)) for h in widths) if layer_norm else None
-        self.skip = nn.Parameter(torch.zeros(n_series, sizes[0])) if skip else None
+        self.skip = nn.Parameter(torch.zeros(n_targets, sizes[0])) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = h = self._columns(x)
@@ -95,7 +99,7 @@ class MLP(nn.Module):
         return forecast if self.skip is None else forecast + F.linear(inputs, self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
-        """Factors of d forecast / d x at x (N, L, P), without dropout; rows `targets` or all, columns lag-major."""
+        """Factors of d forecast / d x at x (N, L, C), without dropout; rows `targets` or all, columns lag-major."""
         count = len(self.weights) - 1
         layers = self._layers(self._columns(x))
         readout, skip = (p if p is None or targets is None else p[targets] for p in (self._weight(count), self.skip))
@@ -106,8 +110,17 @@ class MLP(nn.Module):
             return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
         return layered_factors(readout, layers, skip)
 
+    @torch.no_grad()
+    def start_linear(self, weight: Tensor, intercept: Tensor) -> None:
+        """Make the forecast weight x + intercept, (P, Q) columns lag-major and (P,): all else starts at zero effect."""
+        if self.skip is None:
+            raise ValueError("without a linear path the network cannot start as a linear forecaster; pass skip=True")
+        self.skip.copy_(weight)
+        self.biases[-1].copy_(intercept)
+        self.weights[-1].zero_()
+
     def _layers(self, h: Tensor) -> list[HiddenLayer]:
-        """The hidden layers at inputs h (N, L * P), from the input side."""
+        """The hidden layers at inputs h (N, L * C), from the input side."""
         value, slope = ACTIVATIONS[self.activation]
         count, layers = len(self.weights) - 1, []
         for k in range(count):
@@ -130,7 +143,7 @@ class MLP(nn.Module):
         return weight * factors[:, None]
 
     def _columns(self, x: Tensor) -> Tensor:
-        """(N, L, P), oldest first -> (N, L * P), most recent first."""
+        """(N, L, C), oldest first -> (N, L * C), most recent first."""
         if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
             raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
         return x.flip(1).flatten(1)

@@ -20,21 +20,22 @@ class TCN(nn.Module):
     h_1 = s(conv_1(x)), then h_k = h_{k-1} + s(conv_k(h_{k-1})), each step seeing `kernel_size` steps of the level below up
     to its own, 2^(k-1) apart. Steps before the first lag count as zero. An optional linear skip path W_skip reads all lags.
 
-    J_{n,l} = W_out B_{n,l} + W_skip,l with B_{n,l} = d h(L) / d x_l (H, P), from the adjoint of h(L) taken down the levels: below
+    J_{n,l} = W_out B_{n,l} + W_skip,l with B_{n,l} = d h(L) / d x_l (H, C), from the adjoint of h(L) taken down the levels: below
     a step it is multiplied by the step's slopes and by each tap of the convolution.
 
     Parameters
     ----------
-    n_series : P, the number of series in and out.
+    n_series : C, the number of series in, and out unless `n_targets` says otherwise.
     n_lags : L.
     hidden : channels of every level.
     kernel_size : steps that a convolution sees, at least 2.
     n_levels : convolutions; default the fewest that see all lags.
     activation : "silu", "tanh", "relu", "gelu" or "softplus".
     skip : add a linear path from all lags to the output, which starts at zero.
+    n_targets : E, the number of series out; default C.
     generator : source of the initial weights; default torch's global one.
 
-    Shapes: x (N, L, P), oldest step first, to (N, P).
+    Shapes: x (N, L, C), oldest step first, to (N, E).
 
     Example
     -------
@@ -51,18 +52,21 @@ class TCN(nn.Module):
         n_levels: int | None = None,
         activation: str = "silu",
         skip: bool = False,
+        n_targets: int | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
-        if min(n_series, n_lags, hidden) < 1 or (n_levels is not None and n_levels < 1):
+        n_targets = n_series if n_targets is None else n_targets
+        if min(n_series, n_targets, n_lags, hidden) < 1 or (n_levels is not None and n_levels < 1):
             raise ValueError(
-                f"n_series={n_series}, n_lags={n_lags}, hidden={hidden} and n_levels={n_levels} must all be positive"
+                f"n_series={n_series}, n_targets={n_targets}, n_lags={n_lags}, hidden={hidden} and n_levels={n_levels} must"
+                " all be positive"
             )
         if kernel_size < 2:
             raise ValueError(f"kernel_size={kernel_size} sees no earlier step; use at least 2")
-        self.n_series, self.n_lags, self.activation = n_series, n_lags, activation
+        self.n_series, self.n_targets, self.n_lags, self.activation = n_series, n_targets, n_lags, activation
         if n_levels is None:
             n_levels = next(k for k in itertools.count(1) if _field(kernel_size, k) >= n_lags)
         self.receptive_field = _field(kernel_size, n_levels)
@@ -70,12 +74,12 @@ class TCN(nn.Module):
             nn.utils.skip_init(nn.Conv1d, hidden if level else n_series, hidden, kernel_size, dilation=2**level)
             for level in range(n_levels)
         )
-        self.readout = nn.utils.skip_init(nn.Linear, hidden, n_series)
+        self.readout = nn.utils.skip_init(nn.Linear, hidden, n_targets)
         for layer in (*self.convolutions, self.readout):
             fan_in = layer.weight[0].numel()
             layer.weight = nn.Parameter(torch.randn(layer.weight.shape, generator=generator) / fan_in**0.5)
             nn.init.zeros_(layer.bias)
-        self.skip = nn.Parameter(torch.zeros(n_series, n_series * n_lags)) if skip else None
+        self.skip = nn.Parameter(torch.zeros(n_targets, n_series * n_lags)) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
         *_, hidden = self._levels(*self._field_of(x))
@@ -83,10 +87,10 @@ class TCN(nn.Module):
         return forecast if self.skip is None else forecast + F.linear(x.flip(1).flatten(1), self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
-        """Factors of d forecast / d x at x (N, L, P); rows `targets` or all, columns lag-major, most recent step first.
+        """Factors of d forecast / d x at x (N, L, C); rows `targets` or all, columns lag-major, most recent step first.
 
-        left is W_out (R, H) and right (N, H, L P) d h(L) / d x, or with fewer targets than channels left the identity (R, R)
-        and right (N, R, L P) the targets' own rows.
+        left is W_out (R, H) and right (N, H, L C) d h(L) / d x, or with fewer targets than channels left the identity (R, R)
+        and right (N, R, L C) the targets' own rows.
         """
         slopes = [ACTIVATIONS[self.activation].slope(level.z) for level in self._levels(*self._field_of(x))]
         readout, skip = (p if p is None or targets is None else p[targets] for p in (self.readout.weight, self.skip))

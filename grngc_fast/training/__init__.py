@@ -1,7 +1,24 @@
 """From standardised windows to a trained model."""
 
+from .checkpoint import Checkpoint
+from .distributed import World
+from .evidence import Evidence, weigh
 from .history import History
-from .trainer import TrainingOptions, train
+from .linear_start import start_linear
+from .loop import train
+from .options import TrainingOptions
+from .trainer import Trainer
 from .windows import Windows
 
-__all__ = ["History", "TrainingOptions", "Windows", "train"]
+__all__ = [
+    "Checkpoint",
+    "Evidence",
+    "History",
+    "Trainer",
+    "TrainingOptions",
+    "Windows",
+    "World",
+    "start_linear",
+    "train",
+    "weigh",
+]

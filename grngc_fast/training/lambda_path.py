@@ -18,8 +18,10 @@ from tqdm.auto import tqdm
 from ..errors import InputError
 from ..models.batched_mlp import BatchedMLP
 from ..models.mlp import MLP
+from .batches import Batches
+from .optimizer import build_optimizer
+from .options import TrainingOptions
 from .sampling import CHEAP_FLOPS, PenaltySample
-from .trainer import TrainingOptions, _Batches
 from .windows import Windows
 
 # Windows of a batch that a step penalises at most, unless told otherwise. Lorenz-96 (P = 20 and 100) and DREAM4 with 16 or 64
@@ -150,9 +152,8 @@ def _train_together(
     starts = list({id(start): start for start, _ in members}.values())
     seed_of = torch.tensor([starts.index(start) for start, _ in members], device=device)
     generators = [start.generator.clone_state() for start in starts]
-    batches = [_Batches(len(windows), options.batch_size, generator) for generator in generators]
-    optimizer = torch.optim.Adam(batched.parameters(), lr=options.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.max_steps)
+    batches = [Batches(len(windows), options.batch_size, generator) for generator in generators]
+    optimizer, schedule = build_optimizer(batched, options)
     for _ in range(options.max_steps):
         index = torch.stack([b.next() for b in batches]).to(device)
         x, y = (

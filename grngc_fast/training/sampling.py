@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..jacobian import has_factors
+from ..jacobian import causal_part, has_factors
 
 T = TypeVar("T")
 
@@ -25,11 +25,11 @@ class PenaltySample:
     n_windows: int
     n_targets: int
 
-    def targets(self, n_series: int, generator: torch.Generator, device: torch.device) -> Tensor | None:
+    def targets(self, n_outputs: int, generator: torch.Generator, device: torch.device) -> Tensor | None:
         """Random distinct targets, None for all."""
-        if self.n_targets >= n_series:
+        if self.n_targets >= n_outputs:
             return None
-        return torch.randperm(n_series, generator=generator)[: self.n_targets].to(device)
+        return torch.randperm(n_outputs, generator=generator)[: self.n_targets].to(device)
 
 
 def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
@@ -39,22 +39,24 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     its factors once for all of its rows. At equal cost many targets of one window converge better than few targets of
     many windows. Leaves the model in eval mode.
     """
-    n_windows, n_lags, n_series = batch.shape
     model.eval()
+    model, batch = causal_part(model, batch)
+    n_windows, n_lags, n_series = batch.shape
     # Fused operators are not counted, but every parameter takes part in a product.
-    _, counted = _counted(lambda: model(batch[:1]))
+    made, counted = _counted(lambda: model(batch[:1]))
+    n_targets = made.shape[-1]
     forecast = 3.0 * n_windows * max(counted, 2 * sum(p.numel() for p in model.parameters()))
     window = 0.0
     if has_factors(model):
         factors, flops = _counted(lambda: model.jacobian_factors(batch[:1]))
         width, window = factors.width, 3.0 * flops
     else:
-        width = max(n_series, int(forecast) // (6 * n_windows * n_series * n_lags))
+        width = max(n_targets, int(forecast) // (6 * n_windows * n_series * n_lags))
     budget, row = max(forecast, CHEAP_FLOPS), 6.0 * n_series * n_lags * width
-    windows = int(budget / (window + n_series * row))
+    windows = int(budget / (window + n_targets * row))
     if windows >= 1:
-        return PenaltySample(min(n_windows, windows), n_series)
-    return PenaltySample(1, min(n_series, max(1, int((budget - window) / row))))
+        return PenaltySample(min(n_windows, windows), n_targets)
+    return PenaltySample(1, min(n_targets, max(1, int((budget - window) / row))))
 
 
 def _counted(function: Callable[[], T]) -> tuple[T, int]:

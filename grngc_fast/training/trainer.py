@@ -1,146 +1,219 @@
-"""Minibatch Adam on forecast error plus penalty: cosine decay, validation, early stopping, a guard against divergence."""
+"""Minibatch training on forecast error plus penalty: validation, early stopping, a guard against divergence."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
-import warnings
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
-from ..errors import FitDivergedWarning, InputError
+from ..errors import InputError
 from ..penalty import gradient_l1
 from ..scores import mean_gradients
+from .batches import Batches
+from .distributed import World
 from .history import History
+from .optimizer import build_optimizer
+from .options import TrainingOptions
 from .sampling import PenaltySample, choose_sample
 from .windows import Windows
 
 # A pair counts as active above this share of the strongest one's mean absolute gradient.
 ACTIVE_SHARE = 0.1
+# An evaluation, with a copy of the parameters, takes the time of some steps.
+MIN_STEPS_BETWEEN = 5
+# Active edges are counted on the rows of about this many targets and scaled up.
+COUNTED_TARGETS = 256
 # In standardised units the mean forecast has error 1.
 DIVERGED_ERROR = 1e6
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
+class Trainer:
+    """A run of training; all that it is between two steps is in its attributes and its `state_dict`.
 
     Attributes
     ----------
-    lam : penalty strength per target, loss = MSE + (lam / P) * sum_ij mean_n |J_ij|.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay to zero.
-    validation_fraction : share of the windows held out, last in time.
-    patience : evaluations without a better validation error before stopping; None never stops early.
-    evaluate_every : steps between evaluations; None for a fiftieth of `max_steps`.
-    penalty_windows, penalty_targets : how many of each a step penalises; None chooses by cost.
+    steps : optimiser steps taken.
+    finished : no step is left to take.
+    history : see `History`.
     """
 
-    lam: float
-    max_steps: int
-    batch_size: int
-    learning_rate: float
-    validation_fraction: float = 0.1
-    patience: int | None = None
-    evaluate_every: int | None = None
-    penalty_windows: int | None = None
-    penalty_targets: int | None = None
+    def __init__(
+        self,
+        model: nn.Module,
+        windows: Windows,
+        options: TrainingOptions,
+        generator: torch.Generator,
+        world: World,
+    ) -> None:
+        self.model, self.options, self.generator, self.world = model, options, generator, world
+        self._training, self._validation = windows.split(options.validation_fraction)
+        if options.validation_fraction > 0 and self._validation is None:
+            raise InputError(
+                f"validation_fraction={options.validation_fraction:g} of {len(windows)} windows leaves none to hold out or"
+                " none to train on; change it, or train on all (early_stopping=False)"
+            )
+        self._every = options.evaluate_every or max(MIN_STEPS_BETWEEN, options.max_steps // 50)
+        self._optimizer, self._schedule = build_optimizer(model, options)
+        self._batches = Batches(len(self._training), options.batch_size, generator)
+        self._sample = _sample(model, self._training, self._batches, options)
+        # Every so many targets are looked at in an evaluation.
+        self._stride = max(1, self._training.n_targets // COUNTED_TARGETS)
+        self._sums = _Sums()
+        self._best, self._kept, self._waited = math.inf, _state(model), 0
+        self.steps, self.finished, self.history = 0, False, History()
+        model.train()
+
+    def step(self) -> bool:
+        """Take one optimiser step; True if an evaluation followed it, after which the run may be `finished`.
+
+        Raises
+        ------
+        FloatingPointError : the first evaluation finds a loss that is not finite.
+        """
+        index = self._batches.next().to(self._training.steps.device)
+        mine = self.world.share(index)
+        x, y = self._training.inputs(mine), self._training.targets(mine)
+        forecast = self._forecast_error(x, y, len(mine) / len(index))
+        penalty = self._penalty(index) if self.options.lam > 0 else forecast.new_zeros(())
+        self._optimizer.zero_grad(set_to_none=True)
+        self._add_gradients(forecast + self.options.lam * penalty)
+        self._optimizer.step()
+        self._schedule.step()
+        self._sums.add(forecast, penalty)
+        self.steps += 1
+        if self.steps % self._every and self.steps != self.options.max_steps:
+            return False
+        self._evaluate(index, x, y)
+        return True
+
+    def keep_best(self) -> None:
+        """Give the model the best parameters seen and put it in eval mode."""
+        self.model.load_state_dict(self._kept)
+        self.model.eval()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a run needs to go on from here, in plain containers; tensors are not copied.
+
+        To be called, like `load_state_dict`, by all processes of the world.
+        """
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "batches": self._batches.state_dict(),
+            "sample": dataclasses.asdict(self._sample),
+            "processes": self.world.gather(
+                {"sums": self._sums.state_dict(), "random": _random_state(self._training.steps.device)}
+            ),
+            "steps": self.steps,
+            "finished": self.finished,
+            "history": dataclasses.asdict(self.history),
+            "best": self._best,
+            "kept": self._kept,
+            "waited": self._waited,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` of a trainer with the same model, windows and options gave, and torch's random state."""
+        device = self._training.steps.device
+        self.model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._batches.load_state_dict(state["batches"])
+        self._sample = PenaltySample(**state["sample"])
+        processes = state["processes"]
+        self._sums.load_state_dict([process["sums"] for process in processes], device, self.world)
+        _set_random_state(processes[self.world.rank % len(processes)]["random"], device)
+        self.steps, self.finished = state["steps"], state["finished"]
+        self.history = History(**state["history"])
+        self._best, self._waited = state["best"], state["waited"]
+        self._kept = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in state["kept"].items()}
+
+    def _forecast_error(self, x: Tensor, y: Tensor, share: float) -> Tensor:
+        """This process's part of the mean squared error of the batch."""
+        return F.mse_loss(self.model(x).reshape(y.shape), y) * share if len(x) else y.new_zeros(())
+
+    def _penalty(self, index: Tensor) -> Tensor:
+        """This process's part of the mean over targets of the summed absolute gradient, or of an unbiased estimate of it."""
+        n_outputs, world = self._training.n_targets, self.world
+        targets = self._sample.targets(n_outputs, self.generator, index.device)
+        n_targets = n_outputs if targets is None else len(targets)
+        windows, share = index[: self._sample.n_windows], 1.0
+        if len(windows) >= world.size:
+            mine = world.share(windows)
+            share = len(mine) / len(windows)
+        else:
+            mine, targets = (
+                windows,
+                world.share(torch.arange(n_outputs, device=index.device) if targets is None else targets),
+            )
+            if not len(targets):
+                return self._training.steps.new_zeros(())
+        return gradient_l1(self.model, self._training.inputs(mine), targets=targets) / n_targets * share
+
+    def _add_gradients(self, loss: Tensor) -> None:
+        """Gradients of the loss of all processes, each of which passes its part."""
+        if loss.requires_grad:
+            loss.backward()
+        if self.world.size > 1:
+            learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            for parameter in learned:
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            self.world.sum_each([parameter.grad for parameter in learned if parameter.grad is not None])
+
+    def _evaluate(self, index: Tensor, x: Tensor, y: Tensor) -> None:
+        """Record where the run stands, keep the parameters if they are the best, and decide whether to go on."""
+        options, history, world = self.options, self.history, self.world
+        forecast, penalty = self._sums.means(world)
+        # The loss was taken before the step: the parameters kept must give finite results themselves.
+        self.model.eval()
+        error = _validation_error(self.model, self._validation, world)
+        gradients = self._gradients(index)
+        good = math.isfinite(penalty) and forecast < DIVERGED_ERROR and not math.isinf(error)
+        good = not world.sum(gradients.new_tensor(not (good and self._usable(x, y, gradients))))
+        if not good and not len(history):
+            reason = f"the loss was not finite, or exploded, within the first {self.steps} steps"
+            raise FloatingPointError(f"{reason}; l{advice(options)}")
+        if not good:
+            history.stopped, self.finished = "diverged", True
+            return
+        strongest = world.largest(gradients.max())
+        edges = int(world.sum((gradients > ACTIVE_SHARE * strongest).sum())) * self._stride
+        history.append(self.steps, forecast, penalty, options.lam, error, edges)
+        if self._validation is None or options.patience is None or error < self._best:
+            self._best, self._kept, self._waited, history.best_step = error, _state(self.model), 0, self.steps
+        else:
+            self._waited += 1
+            if self._waited >= options.patience:
+                history.stopped, self.finished = "early", True
+        self.finished = self.finished or self.steps == options.max_steps
+        self.model.train()
+
+    def _gradients(self, index: Tensor) -> Tensor:
+        """Mean absolute gradients of this process's part of the targets looked at, over some windows of the batch."""
+        x, n_targets = self._training.inputs(index[: min(8, self._sample.n_windows)]), self._training.n_targets
+        counted = torch.arange(0, n_targets, self._stride, device=x.device)
+        targets = None if self.world.size == 1 and self._stride == 1 else self.world.share(counted)
+        if targets is not None and not len(targets):
+            return x.new_zeros(1, 1)
+        return mean_gradients(self.model, [x], targets=targets).summary
+
+    def _usable(self, x: Tensor, y: Tensor, gradients: Tensor) -> bool:
+        """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
+        with torch.no_grad():
+            error = self._forecast_error(x, y, 1.0)
+        finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in self.model.parameters())]
+        return bool(error < DIVERGED_ERROR) and all(map(bool, finite))
 
 
-def train(
-    model: nn.Module, windows: Windows, options: TrainingOptions, generator: torch.Generator, verbose: int = 0
-) -> History:
-    """Train the model in place and leave it in eval mode with the parameters kept.
-
-    Parameters
-    ----------
-    model : (N, L, P) -> (N, P)
-    windows : standardised windows.
-    generator : CPU generator of batches and samples; the run depends on no other.
-    verbose : 1 shows a progress bar.
-
-    Raises
-    ------
-    InputError : a validation fraction that leaves no window on one side.
-    FloatingPointError : the loss is not finite from the first step on. Later a `FitDivergedWarning` is given, and the last
-        good parameters are kept.
-    """
-    training, validation = windows.split(options.validation_fraction)
-    if options.validation_fraction > 0 and validation is None:
-        raise InputError(
-            f"validation_fraction={options.validation_fraction:g} of {len(windows)} windows leaves none to hold out or none to"
-            " train on; change it, or train on all (early_stopping=False)"
-        )
-    every = options.evaluate_every or max(1, options.max_steps // 50)
-    optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.max_steps)
-    batches = _Batches(len(training), options.batch_size, generator)
-    sample = _sample(model, training, batches, options)
-
-    history, best, kept, waited = History(), math.inf, _state(model), 0
-    sums = _Sums()
-    model.train()
-    with tqdm(total=options.max_steps, disable=verbose < 1, unit="step", dynamic_ncols=True) as bar:
-        for step in range(1, options.max_steps + 1):
-            index = batches.next().to(windows.steps.device)
-            x, y = training.inputs(index), training.targets(index)
-            forecast = F.mse_loss(model(x).reshape(y.shape), y)
-            penalty = _sampled_penalty(model, x, sample, generator) if options.lam > 0 else forecast.new_zeros(())
-            optimizer.zero_grad(set_to_none=True)
-            (forecast + options.lam * penalty).backward()
-            optimizer.step()
-            schedule.step()
-            sums.add(forecast, penalty)
-            if step % every and step != options.max_steps:
-                continue
-
-            mean_forecast, mean_penalty = sums.means()
-            # The loss was taken before the step: the parameters kept must give finite results themselves.
-            model.eval()
-            error = _validation_error(model, validation)
-            gradients = mean_gradients(model, [x[: min(8, sample.n_windows)]]).summary
-            if not (
-                math.isfinite(mean_penalty)
-                and mean_forecast < DIVERGED_ERROR
-                and _usable(model, x, y, error, gradients)
-            ):
-                _diverged(history, step, options)
-                break
-            edges = int((gradients > ACTIVE_SHARE * gradients.max()).sum())
-            history.append(step, mean_forecast, mean_penalty, options.lam, error, edges)
-            bar.update(step - bar.n)
-            bar.set_postfix(loss=f"{history.loss[-1]:.4f}", penalty=f"{mean_penalty:.3f}", edges=edges, refresh=False)
-            if validation is None or options.patience is None or error < best:
-                best, kept, waited, history.best_step = error, _state(model), 0, step
-            else:
-                waited += 1
-                if waited >= options.patience:
-                    history.stopped = "early"
-                    break
-            model.train()
-    model.load_state_dict(kept)
-    model.eval()
-    return history
-
-
-def _sampled_penalty(model: nn.Module, x: Tensor, sample: PenaltySample, generator: torch.Generator) -> Tensor:
-    """Mean over targets of the summed absolute gradient, or an unbiased estimate of it."""
-    n_series = x.shape[2]
-    targets = sample.targets(n_series, generator, x.device)
-    n_targets = n_series if targets is None else len(targets)
-    return gradient_l1(model, x[: sample.n_windows], targets=targets) / n_targets
-
-
-def _diverged(history: History, step: int, options: TrainingOptions) -> None:
-    advice = f"ower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})"
-    if not len(history):
-        raise FloatingPointError(f"the loss was not finite, or exploded, within the first {step} steps; l{advice}")
-    history.stopped = "diverged"
-    message = f"training diverged at step {step}; the parameters of step {history.best_step} were kept. L{advice}"
-    warnings.warn(message, FitDivergedWarning, stacklevel=4)
+def advice(options: TrainingOptions) -> str:
+    """What to do about a divergence, without the first letter."""
+    return f"ower learning_rate (now {options.learning_rate:g}) or lam (now {options.lam:g})"
 
 
 class _Sums:
@@ -155,58 +228,64 @@ class _Sums:
         self.total = parts if self.total is None else self.total + parts
         self.count += 1
 
-    def means(self) -> tuple[float, float]:
+    def means(self, world: World) -> tuple[float, float]:
         assert self.total is not None
-        forecast, penalty = (self.total / self.count).tolist()
+        forecast, penalty = (world.sum(self.total) / self.count).tolist()
         self.total, self.count = None, 0
         return forecast, penalty
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"total": None if self.total is None else self.total.cpu(), "count": self.count}
 
-class _Batches:
-    """Shuffled passes over the windows; a batch holds no window twice."""
-
-    def __init__(self, n_windows: int, size: int, generator: torch.Generator) -> None:
-        self.n_windows, self.size, self.generator = n_windows, min(size, n_windows), generator
-        self.order, self.used = torch.empty(0, dtype=torch.long), 0
-
-    def next(self) -> Tensor:
-        if self.used + self.size > len(self.order):
-            self.order, self.used = torch.randperm(self.n_windows, generator=self.generator), 0
-        self.used += self.size
-        return self.order[self.used - self.size : self.used]
+    def load_state_dict(self, states: list[dict[str, Any]], device: torch.device, world: World) -> None:
+        """Take over what all processes had; where they were another number, process 0 takes all."""
+        totals, self.count = [state["total"] for state in states], states[0]["count"]
+        if totals[0] is None:
+            self.total = None
+        elif len(totals) == world.size:
+            self.total = totals[world.rank].to(device)
+        else:
+            self.total = torch.stack(totals).sum(0).mul(world.rank == 0).to(device)
 
 
-def _sample(model: nn.Module, windows: Windows, batches: _Batches, options: TrainingOptions) -> PenaltySample:
+def _sample(model: nn.Module, windows: Windows, batches: Batches, options: TrainingOptions) -> PenaltySample:
     chosen = choose_sample(model, windows.inputs(slice(0, batches.size)))
-    n_series = windows.steps.shape[1]
     return PenaltySample(
         min(batches.size, options.penalty_windows or chosen.n_windows),
-        min(n_series, options.penalty_targets or chosen.n_targets),
+        min(windows.n_targets, options.penalty_targets or chosen.n_targets),
     )
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def _state(model: nn.Module) -> dict[str, Any]:
     return {
         name: value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
         for name, value in model.state_dict().items()
     }
 
 
-def _usable(model: nn.Module, x: Tensor, y: Tensor, validation_error: float, gradients: Tensor) -> bool:
-    """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
-    with torch.no_grad():
-        error = F.mse_loss(model(x).reshape(y.shape), y)
-    finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in model.parameters())]
-    return bool(error < DIVERGED_ERROR) and not math.isinf(validation_error) and all(map(bool, finite))
-
-
-def _validation_error(model: nn.Module, windows: Windows | None) -> float:
+def _validation_error(model: nn.Module, windows: Windows | None, world: World) -> float:
     if windows is None:
         return math.nan
+    steps = windows.steps
     with torch.no_grad():
         parts = [
             F.mse_loss(model(windows.inputs(i)).reshape(len(i), -1), windows.targets(i), reduction="sum")
-            for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
+            for i in world.share(torch.arange(len(windows), device=steps.device)).split(1024)
+            if len(i)
         ]
-    error = float(torch.stack(parts).sum()) / (len(windows) * windows.steps.shape[1])
+    total = world.sum(torch.stack(parts).sum() if parts else steps.new_zeros(()))
+    error = float(total) / (len(windows) * windows.n_targets)
     return error if math.isfinite(error) else math.inf
+
+
+def _random_state(device: torch.device) -> dict[str, Tensor | None]:
+    return {
+        "cpu": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+    }
+
+
+def _set_random_state(state: dict[str, Tensor], device: torch.device) -> None:
+    torch.set_rng_state(state["cpu"])
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
@@ -26,12 +27,15 @@ class Windows:
     starts : (N,) first row of each window.
     trajectory : (N,) number of the trajectory it lies in.
     n_lags : L.
+    input_columns, target_columns : (C,) and (E,) columns of `steps` that are inputs and forecast; None for all.
     """
 
     steps: Tensor
     starts: Tensor
     trajectory: Tensor
     n_lags: int
+    input_columns: Tensor | None = None
+    target_columns: Tensor | None = None
 
     @classmethod
     def from_trajectories(
@@ -40,8 +44,11 @@ class Windows:
         n_lags: int,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        *,
+        input_columns: Sequence[int] | NDArray[np.intp] | None = None,
+        target_columns: Sequence[int] | NDArray[np.intp] | None = None,
     ) -> Windows:
-        """Cut every trajectory (T_r, P) into its T_r - L windows.
+        """Cut every trajectory (T_r, P) into its T_r - L windows, of the columns named or all.
 
         Raises
         ------
@@ -59,22 +66,39 @@ class Windows:
         starts = [torch.arange(int(o), int(o) + n - n_lags) for o, n in zip(offsets, lengths, strict=False)]
         numbers = [torch.full((len(s),), i) for i, s in enumerate(starts)]
         steps = torch.as_tensor(np.concatenate(list(trajectories)), dtype=dtype)
-        return cls(steps.to(device), torch.cat(starts).to(device), torch.cat(numbers).to(device), n_lags)
+        whole = torch.cat(starts).to(device), torch.cat(numbers).to(device), n_lags
+        columns = (_columns(chosen, steps.shape[1]) for chosen in (input_columns, target_columns))
+        return cls(steps.to(device), *whole, *(None if c is None else c.to(device) for c in columns))
 
     def __len__(self) -> int:
         return len(self.starts)
 
+    @property
+    def n_targets(self) -> int:
+        """E, series forecast."""
+        return self.steps.shape[1] if self.target_columns is None else len(self.target_columns)
+
     def inputs(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """(n, L, P), oldest step first."""
-        lags = torch.arange(self.n_lags, device=self.steps.device)
-        return self.steps[self.starts[index, None] + lags]
+        """(n, L, C), oldest step first."""
+        rows = self.starts[index, None] + torch.arange(self.n_lags, device=self.steps.device)
+        return self.steps[rows] if self.input_columns is None else self.steps[rows[..., None], self.input_columns]
 
     def targets(self, index: Tensor | slice = slice(None)) -> Tensor:
-        """(n, P), the step after the window."""
-        return self.steps[self.starts[index] + self.n_lags]
+        """(n, E), the step after the window."""
+        rows = self.starts[index] + self.n_lags
+        return self.steps[rows] if self.target_columns is None else self.steps[rows[:, None], self.target_columns]
+
+    def columns(self) -> Tensor:
+        """(N, L * C), inputs of all windows as a linear forecaster reads them: lag-major, most recent step first."""
+        return self.inputs().flip(1).flatten(1)
+
+    def of_targets(self, chosen: Tensor) -> Windows:
+        """The same windows with some of the targets, by their position among them."""
+        given = self.target_columns
+        return replace(self, target_columns=chosen if given is None else given[chosen])
 
     def batches(self, size: int = 256) -> Iterator[Tensor]:
-        """Inputs of all windows in order, (up to `size`, L, P) at a time."""
+        """Inputs of all windows in order, (up to `size`, L, C) at a time."""
         for index in torch.arange(len(self), device=self.steps.device).split(size):
             yield self.inputs(index)
 
@@ -94,3 +118,9 @@ class Windows:
 
     def _where(self, chosen: Tensor) -> Windows:
         return replace(self, starts=self.starts[chosen], trajectory=self.trajectory[chosen])
+
+
+def _columns(chosen: Sequence[int] | NDArray[np.intp] | None, count: int) -> Tensor | None:
+    """None for all in their order, which needs no gathering."""
+    columns = None if chosen is None else torch.as_tensor(np.asarray(chosen, dtype=np.int64))
+    return None if columns is None or torch.equal(columns, torch.arange(count)) else columns

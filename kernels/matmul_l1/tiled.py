@@ -292,5 +292,5 @@ def signed_mean(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None,
             mean.addmm_(a[n], b[n])
         mean /= n_windows
     if bias is not None:
-        mean = mean + bias
+        mean += bias
     return mean if mask is None else mean.masked_fill(~mask, 0)

@@ -1,0 +1,53 @@
+"""`read_names`: series of a table, from a list in a file, a side of an edge list, or a text with commas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from ..candidates import suggestion
+from ..errors import InputError
+from ..series import some
+from ._text import read_lines
+from .truth import listed_edges
+
+
+def read_names(
+    given: str, names: Sequence[str], role: Literal["source", "target"], *, ignore_unknown: bool = False
+) -> list[str]:
+    """Series that a file or a text names, each once, in its order.
+
+    Parameters
+    ----------
+    given : path of a text file with a name on each line, or an edge list as `read_truth` reads it, whose sources or targets
+        are taken; or the names themselves, separated by commas.
+    names : of the table.
+    role : which side of an edge list.
+    ignore_unknown : leave out names that the table does not have rather than refuse them.
+
+    Raises
+    ------
+    InputError : a file that cannot be read, names that the table does not have, none that it has.
+    """
+    known_names = frozenset(names)
+    path, place = Path(given), {"source": 0, "target": 1}[role]
+    where = str(path)
+    if path.is_file():
+        found = [line.strip() for line in read_lines(path)]
+        if known_names.isdisjoint(found):
+            found = [edge[place] for edge in listed_edges(path, names)]
+    else:
+        found, where = [name.strip() for name in given.split(",")], f"{given!r}, which is no file,"
+    found = [name for name in dict.fromkeys(found) if name]
+    known, unknown = ([name for name in found if (name in known_names) == there] for there in (True, False))
+    if not known:
+        raise InputError(
+            f"{where} names no series of the table, but {', '.join(map(repr, found[:3])) or 'nothing'}; check the names"
+        )
+    if unknown and not ignore_unknown:
+        raise InputError(
+            f"{where} names {len(unknown)} series that the table does not have: {some(unknown)};"
+            f" {suggestion(unknown[0], names)} To skip them pass ignore_unknown=True"
+        )
+    return known

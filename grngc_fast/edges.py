@@ -1,0 +1,338 @@
+"""Edges of a causal graph: how they are chosen, and the ways out of a graph that all of its kinds share."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import operator
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .errors import InputError
+from .graph_file import atomic_writer
+from .graph_input import Array, own_causes
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+Indices = NDArray[np.int64]
+
+
+class Edge(NamedTuple):
+    """One causal edge, `source` (the cause) to `target` (the effect).
+
+    `lag` counts from 1, the most recent step: the lag of the largest lag score, 1 where lags are not resolved. `sign`
+    is -1, 0 or +1, the direction of the influence, 0 where it is not known.
+    """
+
+    source: str
+    target: str
+    lag: int
+    score: float
+    sign: int
+
+
+class EdgeArrays(NamedTuple):
+    """Edges as columns of one length, by number: `effect` and `cause` of a row and a column of the scores."""
+
+    effect: NDArray[np.integer[Any]]
+    cause: NDArray[np.integer[Any]]
+    lag: NDArray[np.integer[Any]]
+    score: Array
+    sign: NDArray[np.integer[Any]]
+
+    def at(self, chosen: Any) -> EdgeArrays:
+        return EdgeArrays(*(column[chosen] for column in self))
+
+    @classmethod
+    def joined(cls, parts: list[EdgeArrays]) -> EdgeArrays:
+        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+class StrongestEdges:
+    """The strongest edges of scores that come some rows at a time, in order; of equal ones the earlier.
+
+    Parameters
+    ----------
+    limit : how many; None for all above the threshold.
+    threshold : scores up to this are no edges.
+    """
+
+    def __init__(self, limit: int | None, threshold: float = 0.0) -> None:
+        self._limit, self._cutoff = limit, threshold
+        self._parts: list[EdgeArrays] = []
+
+    def add(self, first: int, scores: Array, describe: Callable[[Indices, Indices], tuple[Any, Any]]) -> None:
+        """Rows `first`, ... of the scores (n, C). `describe(row, cause)` gives lag and sign of edges in these rows."""
+        values = scores.ravel()
+        chosen = np.flatnonzero(values > self._cutoff)
+        if self._limit is not None and chosen.size > self._limit:
+            chosen = chosen[strongest(values[chosen], self._limit)]
+        row, cause = np.divmod(chosen, scores.shape[1])
+        lag, sign = describe(row, cause)
+        self._parts.append(EdgeArrays(row + first, cause, lag, values[chosen], sign))
+        if self._limit is not None and sum(part.score.size for part in self._parts) > 2 * self._limit:
+            kept = self._kept()
+            self._parts, self._cutoff = [kept], float(kept.score.min())
+
+    def edges(self) -> EdgeArrays:
+        """Strongest first, equal ones in the order of effect, then cause."""
+        kept = self._kept()
+        return kept.at(np.argsort(-kept.score, kind="stable"))
+
+    def _kept(self) -> EdgeArrays:
+        every = EdgeArrays.joined(self._parts)
+        if self._limit is None or every.score.size <= self._limit:
+            return every
+        return every.at(strongest(every.score, self._limit))
+
+
+def strongest(values: Array, limit: int) -> Indices:
+    """Where the `limit` largest positive values are, in their order; of equal ones the first."""
+    if limit >= values.size:
+        return np.flatnonzero(values > 0)
+    cutoff = np.partition(values, values.size - limit)[values.size - limit]
+    chosen = np.flatnonzero(values > cutoff)
+    if cutoff > 0:
+        chosen = np.sort(np.concatenate([chosen, np.flatnonzero(values == cutoff)[: limit - chosen.size]]))
+    return chosen
+
+
+class EdgeExports(ABC):
+    """What every graph offers: series, selection, exports. Selections are those of `edges`.
+
+    Attributes
+    ----------
+    names, causes : names of the E effects and of the C causes.
+    metadata : settings of the fit.
+    """
+
+    names: tuple[str, ...]
+    causes: tuple[str, ...]
+    metadata: dict[str, Any]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(E, C): effects and causes."""
+        return len(self.names), len(self.causes)
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """Every series once: the effects, then those that are causes only."""
+        return self.names if self.causes is self.names else tuple(dict.fromkeys((*self.names, *self.causes)))
+
+    @property
+    def n_series(self) -> int:
+        """The number of series, those that are effects only or causes only included."""
+        return len(self.series)
+
+    @property
+    def own_causes(self) -> Indices:
+        """(E,): the column of each effect's influence on itself, -1 where it is not among the causes."""
+        return own_causes(self.names, self.causes)
+
+    @property
+    @abstractmethod
+    def n_lags(self) -> int:
+        """L, the number of lags told apart."""
+
+    @abstractmethod
+    def score_rows(self, rows: slice) -> Array:
+        """Scores (n, C) of some effects, a new array; 0 where an edge was not kept."""
+
+    @abstractmethod
+    def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
+        """The selected edges, strongest first."""
+
+    def _limit(self, top_k: int | None, density: float | None, diagonal: bool) -> int | None:
+        if density is None:
+            return top_k
+        possible = math.prod(self.shape) - (0 if diagonal else int((self.own_causes >= 0).sum()))
+        return max(1, round(density * possible))
+
+    def edges(
+        self,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> list[Edge]:
+        """The selected edges, strongest first; equal scores in the order of effect, then cause.
+
+        Parameters
+        ----------
+        threshold : keep scores strictly greater than this; not negative.
+        top_k : keep the k strongest edges of the whole graph.
+        density : keep the strongest fraction, in (0, 1], of the possible edges (E*C, without the diagonal those between
+            different series), rounded to the nearest number of edges, at least one.
+        diagonal : whether a series' influence on itself counts: effect and cause of one name.
+
+        With none of the three, every edge with a score. A score of exactly zero is never an edge, so `top_k` and
+        `density` return fewer where fewer scores are above zero or fewer edges were kept.
+
+        Raises
+        ------
+        InputError : more than one of the three, or a value out of its range.
+        """
+        source, target, lag, score, sign = self._columns(threshold, top_k, density, diagonal)
+        return list(map(Edge, source, target, lag.tolist(), score.tolist(), sign.tolist()))
+
+    def adjacency(
+        self,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> NDArray[np.bool_]:
+        """The selected edges as an (E, C) boolean array `[effect, cause]`."""
+        chosen = self._chosen(threshold, top_k, density, diagonal)
+        present = np.zeros(self.shape, dtype=bool)
+        present[chosen.effect, chosen.cause] = True
+        return present
+
+    def to_pandas(
+        self,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> pd.DataFrame:
+        """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise ImportError('to_pandas needs pandas: pip install "grngc-fast[io]"') from error
+        columns = self._columns(threshold, top_k, density, diagonal)
+        return pd.DataFrame(dict(zip(Edge._fields, columns, strict=True)))
+
+    def to_networkx(
+        self,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> nx.DiGraph:
+        """A DiGraph of all series with the selected edges, cause to effect. Needs networkx.
+
+        Edge attributes: score, lag, sign, and weight, which is the score again.
+        """
+        try:
+            import networkx as nx
+        except ImportError as error:
+            raise ImportError('to_networkx needs networkx: pip install "grngc-fast[plot]"') from error
+        graph = nx.DiGraph()
+        graph.add_nodes_from(self.series)
+        graph.add_edges_from(
+            (e.source, e.target, {"score": e.score, "lag": e.lag, "sign": e.sign, "weight": e.score})
+            for e in self.edges(threshold, top_k, density, diagonal)
+        )
+        return graph
+
+    def to_scipy(
+        self,
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> csr_array:
+        """The scores of the selected edges as an (E, C) sparse array `[effect, cause]`."""
+        chosen = self._chosen(threshold, top_k, density, diagonal)
+        return csr_array((chosen.score, (chosen.effect, chosen.cause)), shape=self.shape)
+
+    def to_csv(
+        self,
+        path: str | os.PathLike[str],
+        threshold: float | None = None,
+        top_k: int | None = None,
+        density: float | None = None,
+        diagonal: bool = False,
+    ) -> None:
+        """Write the selected edges as a UTF-8 CSV file with the header source,target,lag,score,sign.
+
+        Raises
+        ------
+        InputError : the file cannot be written.
+        """
+        source, target, lag, score, sign = self._columns(threshold, top_k, density, diagonal)
+        with atomic_writer(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
+            writer = csv.writer(text)
+            writer.writerow(Edge._fields)
+            writer.writerows(zip(source, target, lag.tolist(), score.tolist(), sign.tolist(), strict=True))
+
+    def plot(self, kind: Literal["scores", "lags", "summary"] = "scores", **options: Any) -> Figure:
+        """Draw the graph and return the matplotlib Figure; `fig.savefig("graph.png")` writes it. Needs matplotlib.
+
+        `kind` names a function of `grngc_fast.plotting` that takes the `options`: "scores" is `plot_scores`, "lags"
+        is `plot_lags`, "summary" is `plot_graph_summary`.
+        """
+        from . import plotting
+
+        draw: dict[str, Callable[..., Figure]] = {
+            "scores": plotting.plot_scores,
+            "lags": plotting.plot_lags,
+            "summary": plotting.plot_graph_summary,
+        }
+        if kind not in draw:
+            raise InputError(f"unknown plot kind {kind!r}; choose one of {', '.join(map(repr, draw))}")
+        return draw[kind](self, **options)
+
+    def __repr__(self) -> str:
+        strongest_edges = self.edges(top_k=5)
+        head = f"{type(self).__name__}({self._describe()}"
+        if not strongest_edges:
+            return f"{head}, no edges)"
+        lines = [f"  {e.source} -> {e.target} ({self._describe_edge(e)})" for e in strongest_edges]
+        return "\n".join([f"{head}; strongest edges:", *lines]) + ")"
+
+    def _describe(self) -> str:
+        same = self.causes is self.names
+        text = f"{self.n_series} series" if same else f"{self.shape[0]} effects of {self.shape[1]} causes"
+        return text if self.n_lags == 1 else f"{text}, {self.n_lags} lags"
+
+    def _describe_edge(self, edge: Edge) -> str:
+        lag = "" if self.n_lags == 1 else f"lag {edge.lag}, "
+        return f"{lag}{('', '+', '-')[edge.sign]}{edge.score:.3g}"
+
+    def _columns(
+        self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool
+    ) -> tuple[list[str], list[str], Indices, Array, Indices]:
+        """Source, target, lag, score and sign of the selected edges, strongest first."""
+        chosen = self._chosen(threshold, top_k, density, diagonal)
+        source = [self.causes[j] for j in chosen.cause.tolist()]
+        target = [self.names[i] for i in chosen.effect.tolist()]
+        return source, target, chosen.lag.astype(np.int64), chosen.score, chosen.sign.astype(np.int64)
+
+
+def check_selection(threshold: float | None = None, top_k: int | None = None, density: float | None = None) -> None:
+    """Raise `InputError` unless at most one is given and it makes sense."""
+    options = {"threshold": threshold, "top_k": top_k, "density": density}
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise InputError(f"{' and '.join(given)} were given together; select the edges by one of them")
+    if threshold is not None and not (_is_number(threshold) and 0 <= threshold < math.inf):
+        raise InputError(f"threshold is {threshold!r}; scores are never negative: pass a finite number >= 0")
+    if density is not None and not (_is_number(density) and 0 < density <= 1):
+        raise InputError(f"density is {density!r}; pass a fraction of the possible edges, 0 < density <= 1")
+    if top_k is not None and not (_is_integer(top_k) and top_k > 0):
+        raise InputError(f"top_k is {top_k!r}; pass a whole number of edges, 1 or more")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _is_integer(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)

@@ -1,0 +1,124 @@
+"""What a fit does with the options that were left to the library: the network, its width, the penalty, the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .candidates import CandidateEdges
+from .models import LocalMLP
+from .training import Evidence, TrainingOptions, Windows, World, weigh
+
+DEFAULT_LAM = 0.1
+# A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
+SKIP_ABOVE_INPUTS = 200
+HIDDEN = 128
+# Of each network where the candidates of targets differ: on 100 genes of DREAM4 with 20 decoys to a target 8, 32 and 128 units gave
+# AUPRC .42, .35 and .30 among the candidates, in a third of the time.
+GROUP_HIDDEN = 8
+# Local units for each target, and the weights of all of them that are worth their time without being asked for.
+LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
+# Steps and learning rate from random weights, of local units, and of what is left to learn after a linear start.
+COLD, LOCAL, WARM = (1000, 2e-3), (600, 5e-3), (300, 5e-4)
+# Of the pilot that weighs local units, in as many steps.
+PILOT_HIDDEN = 8
+# Above this many inputs steps from a linear start grow fewer and shorter: each costs as their number, and its noise adds up over a row.
+WARM_INPUTS, FEWEST_STEPS = 1000, 40
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Those options decided.
+
+    Attributes
+    ----------
+    model, lam, hidden, skip, max_steps, learning_rate : as of `GRNGC`; `model` the forecaster's name.
+    linear_start : train from the best penalised linear forecaster.
+    evidence : what was held against one another, None where nothing was.
+    """
+
+    model: str
+    lam: float
+    hidden: tuple[int, ...]
+    skip: bool
+    max_steps: int
+    learning_rate: float
+    linear_start: bool
+    evidence: Evidence | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """As JSON takes them."""
+        chosen = {name: value for name, value in vars(self).items() if name != "evidence"}
+        found = self.evidence
+        weighed = found and {"linear": found.linear, "local": found.local, "to_beat": found.to_beat if found.local else None}
+        return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
+
+
+def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
+    """Fill in what the `options` of `GRNGC` leave open (None, or model="auto").
+
+    Local units, a shared hidden layer beside a linear path, and the penalty strength are chosen by the error on held-out
+    windows where there are enough of them and every target reads all causes; see `weigh`.
+    """
+    named = options["model"] if isinstance(options["model"], str) else ""
+    n_inputs = edges.n_causes * options["lags"]
+    given = options["hidden"]
+    whole = edges.allowed is None and not len(edges.own_past)
+    starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and options["lam"] != 0
+    units = min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (edges.n_effects * n_inputs))
+    open_to_local = named == "auto" and starts and given is None and not options["model_options"]
+    pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
+
+    def build_local(n_targets: int) -> LocalMLP:
+        generator = torch.Generator().manual_seed(seed)
+        network = LocalMLP(
+            edges.n_causes,
+            options["lags"],
+            PILOT_HIDDEN,
+            options["activation"] or "silu",
+            n_targets=n_targets,
+            generator=generator,
+        )
+        return network.to(windows.steps.device)
+
+    evidence = None
+    if starts and named != "local" and (pilot or options["lam"] is None):
+        training = TrainingOptions(0.0, LOCAL[0], options["batch_size"], LOCAL[1], validation_fraction=0.0)
+        builder = build_local if pilot else None
+        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed))
+        evidence = world.first(found)
+    model = named
+    if named == "auto":
+        model = "local" if evidence is not None and evidence.prefers_local else "mlp"
+    lam = options["lam"] if options["lam"] is not None else DEFAULT_LAM if evidence is None else evidence.lam
+    skip = options["skip"]
+    if skip is None:
+        skip = model == "local" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
+    linear_start = starts and skip
+    if given is not None:
+        hidden = given
+    elif model == "local":
+        hidden = (max(1, units),)
+    elif edges.allowed is not None:
+        hidden = (GROUP_HIDDEN,)
+    else:
+        hidden = (HIDDEN if linear_start else max(HIDDEN, edges.n_causes // 4),)
+    steps, rate = COLD
+    if model == "local":
+        steps, rate = LOCAL
+    elif linear_start:
+        share = min(1.0, WARM_INPUTS / n_inputs)
+        steps, rate = max(FEWEST_STEPS, round(WARM[0] * share)), WARM[1] * share**0.5
+    return Plan(
+        model,
+        float(lam),
+        tuple(hidden),
+        bool(skip),
+        options["max_steps"] or steps,
+        float(options["learning_rate"] or rate),
+        bool(linear_start),
+        evidence,
+    )

@@ -1,0 +1,58 @@
+"""Which run a fit is, so that only the same one is taken up again, by processes that all do the same."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .series import SeriesTable
+from .training import Checkpoint, World
+from .training.checkpoint import digest, plain, recorded_run
+
+# A run may be taken up again, or shared between processes, with other values of these.
+_OF_A_PROCESS = ("verbose", "checkpoint_minutes")
+# What they change is not what is learned.
+_AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "memory_limit")
+
+
+def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: World) -> tuple[int, Checkpoint | None]:
+    """The seed of the run, and its checkpoint if `options` has one.
+
+    Parameters
+    ----------
+    options : the estimator's parameters, with what it chose for those that are None.
+    seed : of the generator, drawn from `options["random_state"]`; where that is None the checkpoint's, or that of process 0.
+
+    Raises
+    ------
+    InputError : processes that differ in data or options, a checkpoint that cannot be read.
+    """
+    place = options["checkpoint"]
+    if place is None and world.size == 1:
+        return seed, None
+    drawn = options["random_state"] is None
+    run = {name: plain(value) for name, value in options.items() if name not in _OF_A_PROCESS}
+    run |= {"data": digest([table.names, *table.trajectories]), "generator_seed": None if drawn else seed}
+    world.agree(run)
+    if drawn:
+        with world.refused_together():
+            recorded = _recorded_seed(place) if world.rank == 0 else None
+        run |= world.first(recorded or {"generator_seed": seed})
+    seed = run["generator_seed"]
+    if place is None:
+        return seed, None
+    decides = {name: value for name, value in run.items() if name not in _AFTER_TRAINING}
+    return seed, Checkpoint(Path(place), decides, float(options["checkpoint_minutes"]))
+
+
+def recorded_random_state(folder: str | os.PathLike[str]) -> int | None:
+    """The `random_state` of the run whose checkpoint the folder holds; None where it holds none or had no number."""
+    found = (_recorded_seed(folder) or {}).get("random_state")
+    return found if isinstance(found, int) else None
+
+
+def _recorded_seed(folder: str | os.PathLike[str] | None) -> dict[str, Any] | None:
+    recorded = None if folder is None else recorded_run(Path(folder))
+    return None if recorded is None else {name: recorded.get(name) for name in ("random_state", "generator_seed")}

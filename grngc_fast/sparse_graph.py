@@ -1,0 +1,146 @@
+"""A causal graph of which only the strongest edges were kept: what is left of scores too many to store."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from .edges import EdgeArrays, EdgeExports, check_selection
+from .errors import InputError
+from .graph_file import opened_graph, write_graph
+from .graph_input import Array, as_causes, as_float, as_json, as_names
+
+_TYPES = {"effect": np.int32, "cause": np.int32, "lag": np.int32, "sign": np.int8}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SparseCausalGraph(EdgeExports):
+    """The kept edges of a causal graph, strongest first; selections and exports as of `CausalGraph`.
+
+    Attributes, which are the parameters
+    ------------------------------------
+    effect, cause : (n,) row and column of each edge; no pair twice.
+    score : (n,) positive scores.
+    names : names of the E effects.
+    causes : names of the C causes; default those of the effects.
+    lag : (n,) lags counted from 1; default 1.
+    sign : (n,) -1, 0 or +1; default 0, not known.
+    n_lags : L, the number of lags told apart.
+    metadata : settings of the fit; JSON values.
+
+    A selection returns no more than was kept: a pair that is not here has a score that is not known, and counts as 0.
+
+    Raises
+    ------
+    InputError : columns of different lengths, indices, lags or signs out of range, scores that are not positive, a pair
+        that is there twice, names as in `CausalGraph`.
+
+    Example
+    -------
+    >>> SparseCausalGraph([0, 1], [1, 0], [0.5, 0.2], ("rain", "river")).edges(top_k=1)
+    [Edge(source='river', target='rain', lag=1, score=0.5, sign=0)]
+    """
+
+    effect: NDArray[np.int32]
+    cause: NDArray[np.int32]
+    score: Array
+    names: tuple[str, ...]
+    causes: tuple[str, ...] = ()
+    lag: NDArray[np.int32] | None = None
+    sign: NDArray[np.int8] | None = None
+    n_lags: int = 1
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        score = as_float("score", self.score)
+        if score.ndim != 1:
+            raise InputError(f"score has shape {score.shape}; expected (n,), one score an edge")
+        names = as_names(self.names, len(self.names), side="effect")
+        causes = as_causes(self.causes, len(self.causes) or len(names), names)
+        bounds = {
+            "effect": (0, len(names) - 1),
+            "cause": (0, len(causes) - 1),
+            "lag": (1, self.n_lags),
+            "sign": (-1, 1),
+        }
+        default: dict[str, NDArray[Any]] = {"lag": np.ones(score.size, np.int32), "sign": np.zeros(score.size, np.int8)}
+        columns: dict[str, Any] = {"score": score}
+        for name, (low, high) in bounds.items():
+            given = getattr(self, name)
+            column: NDArray[Any] = default[name] if given is None else np.asarray(given)
+            if column.shape != score.shape or (column.dtype.kind not in "iu" and column.size):
+                raise InputError(f"{name} has shape {column.shape}; expected {score.size} whole numbers, one an edge")
+            if column.size and not (low <= column.min() and column.max() <= high):
+                raise InputError(f"{name} holds {column.min()} to {column.max()}; expected {low} to {high}")
+            columns[name] = column.astype(_TYPES[name])
+        if not (np.isfinite(score) & (score > 0)).all():
+            raise InputError("score holds values that are not positive and finite; leave out pairs without an edge")
+        pair = columns["effect"].astype(np.int64) * len(causes) + columns["cause"]
+        order = np.lexsort((pair, -score))
+        if np.unique(pair).size < pair.size:
+            raise InputError("a pair of effect and cause is given more than once; keep one edge of each")
+        for name, column in columns.items():
+            ordered = column[order]
+            ordered.setflags(write=False)
+            object.__setattr__(self, name, ordered)
+        for name, value in (("names", names), ("causes", causes), ("metadata", as_json(self.metadata))):
+            object.__setattr__(self, name, value)
+
+    @property
+    def n_edges(self) -> int:
+        """Edges kept, influences of a series on itself included."""
+        return int(self.score.size)
+
+    def score_rows(self, rows: slice) -> Array:
+        """Scores (n, C) of some effects, a new array; 0 where an edge was not kept."""
+        every = csr_array((self.score, (self.effect, self.cause)), shape=self.shape)
+        dense: Array = every[rows].toarray()
+        return dense
+
+    def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
+        check_selection(threshold, top_k, density)
+        assert self.lag is not None
+        assert self.sign is not None
+        every = EdgeArrays(self.effect, self.cause, self.lag, self.score, self.sign)
+        chosen = self.score > (threshold or 0)
+        if not diagonal:
+            chosen &= self.cause != self.own_causes[self.effect]
+        return every.at(np.flatnonzero(chosen)[: self._limit(top_k, density, diagonal)])
+
+    def _describe(self) -> str:
+        return f"{super()._describe()}, {self.n_edges} edges kept"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph to `path` as an .npz file without pickle; an older file is replaced whole or not at all.
+
+        Raises
+        ------
+        InputError : the file cannot be written.
+        """
+        arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
+        write_graph(path, {**arrays, "n_lags": np.array(self.n_lags)}, self.names, self.causes, self.metadata)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SparseCausalGraph:
+        """Read a graph that `save` wrote.
+
+        Raises
+        ------
+        InputError : the file is missing, truncated, not a saved graph of edges, or of a newer format.
+        """
+        with opened_graph(path) as arrays:
+            if "effect" not in arrays:
+                raise InputError(f"{os.fspath(path)!r} holds all scores; open it with CausalGraph.load or load_graph")
+            return cls.from_arrays(arrays)
+
+    @classmethod
+    def from_arrays(cls, arrays: Any) -> SparseCausalGraph:
+        """From the arrays of a file."""
+        columns = {name: arrays[name] for name in ("effect", "cause", "score", "lag", "sign")}
+        head = {name: arrays[name] for name in ("names", "causes", "metadata")}
+        return cls(**columns, **head, n_lags=int(arrays["n_lags"]))

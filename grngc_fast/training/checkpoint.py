@@ -1,0 +1,155 @@
+"""A run's state on disk: one file, replaced whole, read without running code from it, and only by the run that it is of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+
+FILE = "checkpoint.pt"
+_PROGRAM = "grngc_fast checkpoint"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where a run keeps its state.
+
+    Attributes
+    ----------
+    folder : made when first written to.
+    run : what decides the run, names and plain values: a state is given back to no other run.
+    minutes : time between two writes.
+    """
+
+    folder: Path
+    run: Mapping[str, Any]
+    minutes: float = 5.0
+
+    @property
+    def file(self) -> Path:
+        return self.folder / FILE
+
+    def read(self) -> dict[str, Any] | None:
+        """The state last written; None without one.
+
+        Raises
+        ------
+        InputError : a file that is no whole checkpoint, of a newer version, or of a run with other data or options.
+        """
+        saved = _load(self.file)
+        if saved is None:
+            return None
+        before = saved["run"]
+        differ = [name for name in {**before, **self.run} if before.get(name) != self.run.get(name)]
+        if differ:
+            changes = "; ".join(f"{name} was {before.get(name)!r}, now {self.run.get(name)!r}" for name in differ)
+            raise InputError(
+                f"{self.file} is of another run: {changes}; go on with what it was made with, or name another folder"
+            )
+        state: dict[str, Any] = saved["state"]
+        return state
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Replace the state on disk, wholly or not at all.
+
+        Raises
+        ------
+        OSError : it cannot be written; what was there before is left.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        saved = {"program": _PROGRAM, "format": _FORMAT, "run": dict(self.run), "state": dict(state)}
+        handle, name = tempfile.mkstemp(prefix=".writing-", dir=self.folder)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save(saved, file)
+                file.flush()
+                os.fsync(handle)
+            os.replace(name, self.file)
+        except RuntimeError as error:  # torch's own word for a full disk
+            raise OSError(str(error)) from error
+        finally:
+            Path(name).unlink(missing_ok=True)
+
+
+def recorded_run(folder: Path) -> dict[str, Any] | None:
+    """What decided the run whose state the folder holds; None where it holds none. `InputError` as `Checkpoint.read`."""
+    saved = _load(folder / FILE, mmap=True)
+    return None if saved is None else saved["run"]
+
+
+def plain(value: Any) -> Any:
+    """A value as checkpoints compare it: numbers, text and lists as they are, arrays and modules by their digests."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, torch.nn.Module):
+        return f"{type(value).__qualname__} {digest([repr(value), *value.state_dict().items()])}"
+    if isinstance(value, (np.ndarray, torch.Tensor)) or hasattr(value, "to_numpy") or hasattr(value, "toarray"):
+        return digest([value])
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def digest(values: Any) -> str:
+    """The first half of the SHA-256 of arrays, tensors, tables and text, one after another, with their shapes."""
+    result = hashlib.sha256()
+    for value in _flat(values):
+        array = np.ascontiguousarray(value)
+        result.update(f"{array.dtype}{array.shape}".encode())
+        result.update(array.data if array.dtype != object else repr(array.tolist()).encode())
+    return result.hexdigest()[:32]
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _flat(item)
+    elif isinstance(value, torch.Tensor):
+        yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    elif hasattr(value, "toarray"):
+        table = value.tocoo()
+        yield from (table.data, *table.coords, np.array(table.shape))
+    elif hasattr(value, "to_numpy"):
+        yield from (np.array([str(name) for name in getattr(value, "columns", ())]), value.to_numpy())
+    else:
+        yield np.array(value) if isinstance(value, (np.ndarray, np.generic)) else np.array(repr(value))
+
+
+def _load(file: Path, mmap: bool = False) -> dict[str, Any] | None:
+    if not file.exists():
+        if file.parent.exists() and not file.parent.is_dir():
+            raise InputError(f"checkpoint={str(file.parent)!r} is a file; name a folder")
+        return None
+    fix = "remove it, or name another folder"
+    if not zipfile.is_zipfile(file):
+        raise InputError(f"{file} is cut short or no checkpoint; {fix}")
+    try:
+        saved = torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
+    except (RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise InputError(f"{file} is damaged or no checkpoint ({str(error).partition(chr(10))[0]}); {fix}") from error
+    if not isinstance(saved, dict) or saved.get("program") != _PROGRAM:
+        raise InputError(f"{file} is not a checkpoint of this library; {fix}")
+    if saved["format"] > _FORMAT:
+        raise InputError(
+            f"{file} has format {saved['format']}, of a newer version; this one reads up to {_FORMAT}: upgrade grngc-fast,"
+            " or name another folder"
+        )
+    return saved

@@ -1,0 +1,111 @@
+"""Held-out evidence: which penalty strength, and whether what is non-linear is local, before the fit on all windows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..models import LocalMLP
+from .linear_start import start_linear
+from .loop import train
+from .options import TrainingOptions
+from .sparse_linear import SparseLinear, lam_max, sparse_linear
+from .windows import Windows
+
+# Below this the tenth held out is too small to choose by.
+MIN_WINDOWS = 250
+HELD_OUT = 0.1
+# Enough to choose by: all targets share the strength. Local units cost more.
+MAX_TARGETS, MAX_LOCAL_TARGETS = 128, 64
+# From one strength to the next, and how many without a smaller error end the search.
+FACTOR, PATIENCE, MAX_STRENGTHS = 0.5**0.5, 2, 24
+# Local units are tried at the best strength of linear forecasters and at twice that: they fit more, and need more of it.
+LOCAL_FACTORS = (1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Mean squared errors on held-out windows of some targets, in standardised units.
+
+    Attributes
+    ----------
+    linear : (lam, error) of exact sparse linear forecasters, lam falling.
+    local : (lam, error) of networks with local hidden units that start there; empty where they were not tried.
+    to_beat : the best linear forecasters' error on the targets of `local`; NaN without it.
+    """
+
+    linear: tuple[tuple[float, float], ...]
+    local: tuple[tuple[float, float], ...] = ()
+    to_beat: float = math.nan
+
+    @property
+    def prefers_local(self) -> bool:
+        return bool(self.local) and min(error for _, error in self.local) < self.to_beat
+
+    @property
+    def lam(self) -> float:
+        """The strength of the smallest error."""
+        return min(self.local if self.prefers_local else self.linear, key=lambda pair: pair[1])[0]
+
+
+def weigh(
+    windows: Windows,
+    lam: float | None,
+    build_local: Callable[[int], LocalMLP] | None,
+    options: TrainingOptions,
+    generator: torch.Generator,
+) -> Evidence | None:
+    """Train on the first nine tenths, judge on the rest (`Windows.split`); None where they are too few.
+
+    Parameters
+    ----------
+    windows : standardised windows of the fit.
+    lam : the only strength to try; None searches down from where no linear forecaster beats the mean.
+    build_local : makes a network with local units for some number of targets, to be tried too; None tries linear ones only.
+    options : how to train it.
+    generator : of the choice of targets and of batches.
+    """
+    training, held_out = windows.split(HELD_OUT)
+    if len(windows) < MIN_WINDOWS or held_out is None:
+        return None
+    chosen = torch.randperm(windows.n_targets, generator=generator)[:MAX_TARGETS].to(windows.steps.device)
+    training, held_out = training.of_targets(chosen), held_out.of_targets(chosen)
+    linear = _linear_path(training, held_out) if lam is None else [(lam, _linear_error(training, held_out, lam))]
+    evidence = Evidence(tuple(linear))
+    if build_local is None:
+        return evidence
+    some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
+    training, held_out = training.of_targets(some), held_out.of_targets(some)
+    tried = []
+    for factor in LOCAL_FACTORS if lam is None else (1.0,):
+        network, strength = build_local(len(some)), evidence.lam * factor
+        start_linear(network, training, strength)
+        train(network, training, replace(options, lam=strength), generator)
+        with torch.no_grad():
+            tried.append((strength, float((network(held_out.inputs()) - held_out.targets()).square().mean())))
+    return replace(evidence, local=tuple(tried), to_beat=_linear_error(training, held_out, evidence.lam))
+
+
+def _linear_path(training: Windows, held_out: Windows) -> list[tuple[float, float]]:
+    """Errors at falling strengths, each solved from the one before, until they no longer fall."""
+    x, y = training.columns(), training.targets()
+    lam, start, since, best = lam_max(x, y) * FACTOR, None, 0, math.inf
+    path: list[tuple[float, float]] = []
+    while since < PATIENCE and len(path) < MAX_STRENGTHS:
+        found = sparse_linear(x, y, lam, start=start)
+        path.append((lam, _error(found, held_out)))
+        since = 0 if path[-1][1] < best else since + 1
+        best, start, lam = min(best, path[-1][1]), found.weight, lam * FACTOR
+    return path
+
+
+def _linear_error(training: Windows, held_out: Windows, lam: float) -> float:
+    return _error(sparse_linear(training.columns(), training.targets(), lam), held_out)
+
+
+def _error(found: SparseLinear, held_out: Windows) -> float:
+    forecast = torch.addmm(found.intercept, held_out.columns(), found.weight.T)
+    return float((forecast - held_out.targets()).square().mean())

@@ -1,0 +1,353 @@
+"""A fit that is interrupted and goes on is the fit that was not interrupted, to the last bit; nothing else is taken up."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from grngc_fast import GRNGC, InputError
+from grngc_fast.cli import main
+from grngc_fast.errors import CheckpointWarning
+from grngc_fast.graph import CausalGraph
+from grngc_fast.training import Trainer
+from grngc_fast.training.checkpoint import FILE, digest, plain
+
+SIZE = {"max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
+
+
+def series(n_series: int = 4) -> np.ndarray:
+    x = np.random.default_rng(0).standard_normal((90, n_series))
+    x[1:, 1] += 2 * x[:-1, 0]
+    return x
+
+
+def own_module() -> torch.nn.Module:
+    torch.manual_seed(3)
+    layers = torch.nn.Linear(4, 8), torch.nn.Dropout(0.3), torch.nn.Tanh(), torch.nn.Linear(8, 4)
+    return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    """Sends a real signal to this process as soon as a step's number is reached."""
+    real = Trainer.step
+
+    def arranged(step: int, number: int = signal.SIGTERM) -> None:
+        def stepping(self):
+            evaluated = real(self)
+            if self.steps == step:
+                signal.raise_signal(number)
+            return evaluated
+
+        monkeypatch.setattr(Trainer, "step", stepping)
+
+    return arranged
+
+
+def assert_same_fit(one: GRNGC, two: GRNGC) -> None:
+    a, b = one.model_.state_dict(), two.model_.state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    np.testing.assert_array_equal(one.lag_scores_, two.lag_scores_)
+    assert repr(one.history_) == repr(two.history_)
+
+
+def begun(folder, stop_at, step: int = 23, **options) -> None:
+    stop_at(step)
+    with pytest.raises(SystemExit, match=f"stopped at step {step} of 60") as stopped:
+        GRNGC(**{**SIZE, **options}, checkpoint=folder).fit(series())
+    assert stopped.value.code == 143
+
+
+@pytest.mark.parametrize("step", [1, 23, 24, 60])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"model_options": {"dropout": 0.4}},
+        {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.0, "learning_rate": 0.02},
+        {"model": "kan", "penalty_targets": 2},
+        {"model": "lstm", "lags": 2},
+        {"model": own_module(), "hidden": None},
+    ],
+    ids=["mlp", "dropout", "early stopping", "kan", "lstm", "own module"],
+)
+def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(options, step, tmp_path, stop_at):
+    whole = GRNGC(**{**SIZE, **options}).fit(series())
+    if step >= whole.history_.step[-1]:
+        step = whole.history_.step[-1]
+    begun(tmp_path / "kept", stop_at, step, **options)
+    torch.rand(7)
+    assert_same_fit(GRNGC(**{**SIZE, **options}, checkpoint=tmp_path / "kept").fit(series()), whole)
+
+
+def test_a_crash_loses_what_came_after_the_last_checkpoint_and_no_more(tmp_path, monkeypatch):
+    whole, real, taken = GRNGC(**SIZE).fit(series()), Trainer.step, []
+
+    def crashing(self):
+        if self.steps == 31:
+            raise MemoryError
+        taken.append(self.steps)
+        return real(self)
+
+    kept = GRNGC(**SIZE, checkpoint=tmp_path, checkpoint_minutes=0)
+    monkeypatch.setattr(Trainer, "step", crashing)
+    with pytest.raises(MemoryError):
+        kept.fit(series())
+    monkeypatch.setattr(Trainer, "step", lambda self: taken.append(self.steps) or real(self))
+    assert_same_fit(kept.fit(series()), whole)
+    assert taken == list(range(60))
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+def test_a_finished_fit_is_not_trained_again(tmp_path, monkeypatch):
+    first = GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    monkeypatch.setattr(Trainer, "step", lambda self: pytest.fail("a step was taken"))
+    assert_same_fit(GRNGC(**SIZE, checkpoint=str(tmp_path), verbose=1, checkpoint_minutes=1).fit(series()), first)
+
+
+def test_without_a_seed_the_run_goes_on_with_the_one_that_it_drew(tmp_path, stop_at):
+    begun(tmp_path, stop_at, random_state=None)
+    found = GRNGC(**{**SIZE, "random_state": None}, checkpoint=tmp_path).fit(series())
+    assert found.history_.step[-1] == 60
+
+
+def test_an_interrupt_says_how_to_go_on_and_leaves_the_handlers_as_they_were(tmp_path, stop_at):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop_at(5, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match=f"step 5 of 60; .*{FILE} holds step 5: run the same again"):
+        GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):
+    def stuck(self):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("the second interrupt was ignored")
+
+    monkeypatch.setattr(Trainer, "step", stuck)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lam": 0.2}, "lam was 0.1, now 0.2"),
+        ({"hidden": 9}, r"hidden was \[8\], now \[9\]"),
+        ({"random_state": 1}, "random_state was 0, now 1"),
+        ({"max_steps": 61}, "max_steps was 60, now 61"),
+        ({"model_options": {"dropout": 0.1}}, r"model_options was None, now \{'dropout': 0.1\}"),
+        ({"model": own_module(), "hidden": None}, "model was 'mlp', now 'Sequential "),
+    ],
+)
+def test_other_options_are_refused_by_name(changes, message, tmp_path):
+    GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(InputError, match=f"is of another run: .*{message}.*name another folder"):
+        GRNGC(**{**SIZE, **changes}, checkpoint=tmp_path).fit(series())
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_other_data_are_refused(tmp_path):
+    GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    other = series()
+    other[17, 2] += 1e-9
+    with pytest.raises(InputError, match=r"another run: data was '[0-9a-f]{32}', now"):
+        GRNGC(**SIZE, checkpoint=tmp_path).fit(other)
+
+
+def truncated(file):
+    file.write_bytes(file.read_bytes()[:-1000])
+
+
+def foreign(file):
+    torch.save({"weights": torch.zeros(3)}, file)
+
+
+def text(file):
+    file.write_text("step 5\n")
+
+
+def pickled(file):
+    torch.save({"program": Trainer}, file)
+
+
+def newer(file):
+    saved = torch.load(file, weights_only=True)
+    torch.save({**saved, "format": saved["format"] + 1}, file)
+
+
+def of_another_version(file):
+    saved = torch.load(file, weights_only=True)
+    del saved["state"]["optimizer"]
+    torch.save(saved, file)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (truncated, "is cut short or no checkpoint; remove it, or name another folder"),
+        (text, "is cut short or no checkpoint; remove it, or name another folder"),
+        (foreign, "is not a checkpoint of this library"),
+        (pickled, "is damaged or no checkpoint"),
+        (newer, "has format 2, of a newer version; this one reads up to 1: upgrade"),
+        (of_another_version, "does not fit this version of the library .'optimizer'.; name another folder"),
+    ],
+)
+def test_a_file_that_is_not_a_checkpoint_is_refused_and_left(harm, message, tmp_path):
+    GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    harm(tmp_path / FILE)
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(InputError, match=message):
+        GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    assert (tmp_path / FILE).read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_to_is_found_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "step", lambda self: pytest.fail("a step was taken"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"checkpoint='.*file' is a file; name a folder"):
+        GRNGC(**SIZE, checkpoint=tmp_path / "file").fit(series())
+    with pytest.raises(InputError, match=r"checkpoint='.*below' cannot be written to .*Not a directory"):
+        GRNGC(**SIZE, checkpoint=tmp_path / "file" / "below").fit(series())
+
+    def full(*_):
+        raise RuntimeError("PytorchStreamWriter failed writing file data/3: file write failed")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(InputError, match=r"cannot be written to .*failed writing file.*; free space"):
+        GRNGC(**SIZE, checkpoint=tmp_path / "full").fit(series())
+    assert not list((tmp_path / "full").iterdir())
+    with pytest.raises(InputError, match="checkpoint=7; expected the path of a folder"):
+        GRNGC(**SIZE, checkpoint=7).fit(series())
+    with pytest.raises(InputError, match="checkpoint_minutes=-1"):
+        GRNGC(**SIZE, checkpoint_minutes=-1).fit(series())
+
+
+def test_a_write_that_fails_in_the_middle_leaves_the_checkpoint_before(tmp_path, monkeypatch, stop_at):
+    whole = GRNGC(**SIZE).fit(series())
+    begun(tmp_path, stop_at, 10)
+    before = (tmp_path / FILE).read_bytes()
+    real = torch.save
+
+    def full(saved, file):
+        real({"half": 1}, file)
+        raise OSError(28, "No space left on device")
+
+    stop_at(40, signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with (
+            pytest.warns(CheckpointWarning, match="step 40 could not be written .*No space.*; that of step 10 is kept"),
+            pytest.raises(KeyboardInterrupt, match=r"stopped at step 40 of 60; .* holds step 10"),
+        ):
+            GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    stop_at(0)
+    assert_same_fit(GRNGC(**SIZE, checkpoint=tmp_path).fit(series()), whole)
+
+
+class Remembering(torch.nn.Linear):
+    """A module with state that is no tensor."""
+
+    def get_extra_state(self):
+        return Trainer
+
+    def set_extra_state(self, state):
+        pass
+
+
+def test_a_module_whose_state_cannot_be_kept_is_refused_before_training(tmp_path, monkeypatch):
+    monkeypatch.setattr(Trainer, "step", lambda self: pytest.fail("a step was taken"))
+    module = torch.nn.Sequential(torch.nn.Flatten(), Remembering(4, 4))
+    with pytest.raises(InputError, match="state_dict holds more than tensors and plain values"):
+        GRNGC(module, max_steps=5, checkpoint=tmp_path).fit(series())
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_checkpoint_no_file_and_signals_as_ever(tmp_path, monkeypatch, stop_at):
+    monkeypatch.chdir(tmp_path)
+    stop_at(5, signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        GRNGC(**SIZE).fit(series())
+    assert not list(tmp_path.iterdir())
+
+
+def test_digests_tell_values_shapes_and_types_apart():
+    x = np.arange(6.0)
+    differ = [
+        x,
+        x.reshape(2, 3),
+        x.reshape(2, 3).T,
+        x.astype(np.float32),
+        x + 1,
+        torch.zeros(2),
+        torch.zeros(3),
+        "x",
+        "y",
+    ]
+    assert len({digest([v]) for v in differ}) == len(differ)
+    assert digest([x, x[:2]]) == digest([x.copy(), x[:2].copy()])
+    assert plain({"a": (np.int64(1), np.float32(0.5), None, "b")}) == {"a": [1, 0.5, None, "b"]}
+    weights = own_module(), own_module()
+    assert plain(weights[0]) == plain(weights[1])
+    torch.nn.init.zeros_(weights[1][1].weight)
+    assert plain(weights[0]) != plain(weights[1])
+
+
+@pytest.fixture
+def command(tmp_path):
+    np.savetxt(tmp_path / "table.csv", series(), delimiter=",", header="a,b,c,d", comments="")
+    fit = ["fit", str(tmp_path / "table.csv"), "--quiet", "--hidden", "8", "--device", "cpu"]
+    return lambda name, *more: [*fit, "--out", str(tmp_path / name), *more]
+
+
+def scores(folder) -> np.ndarray:
+    return CausalGraph.load(folder / "scores.npz").scores
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_command_stops_with_a_line_and_goes_on(number, status, command, tmp_path, stop_at, capsys):
+    assert main(command("whole", "--max-steps", "60", "--seed", "4")) == 0
+    stop_at(30, number)
+    kept = ["--max-steps", "60", "--checkpoint", str(tmp_path / "kept")]
+    assert main(command("out", *kept, "--seed", "4")) == status
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert error.startswith("grngc-fast: stopped at step 30 of 60; ")
+    assert not (tmp_path / "out").exists()
+    # Without a seed it goes on with that of the run.
+    assert main(command("out", *kept)) == 0
+    np.testing.assert_array_equal(scores(tmp_path / "out"), scores(tmp_path / "whole"))
+    assert main(command("other", *kept, "--lam", "0.5")) == 2
+    assert "lam was 0.1, now 0.5" in capsys.readouterr().err
+
+
+def test_a_terminated_process_leaves_a_checkpoint(command, tmp_path):
+    file = tmp_path / "kept" / FILE
+    kept = ["--max-steps", "1000000", "--seed", "1", "--checkpoint", str(file.parent), "--checkpoint-minutes", "0.0001"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grngc_fast", *command("out", *kept)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    written, deadline = set(), time.monotonic() + 60
+    while len(written) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+        if file.exists():
+            written.add(file.stat().st_mtime_ns)
+    process.terminate()
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "of 1000000; " in error
+    assert torch.load(file, weights_only=True)["state"]["steps"] > 0

@@ -1,0 +1,252 @@
+"""Two processes at work on one fit: the result of one, the refusals of one, and no process left waiting."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing
+
+from grngc_fast import GRNGC, InputError
+from grngc_fast.training import Trainer, World
+from grngc_fast.training.checkpoint import FILE
+
+SIZE = {"max_steps": 40, "hidden": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}
+
+
+def series(n_series: int = 5, seed: int = 0) -> np.ndarray:
+    x = np.random.default_rng(seed).standard_normal((90, n_series))
+    x[1:, 1] += 2 * x[:-1, 0]
+    return x
+
+
+def own_module() -> torch.nn.Module:
+    torch.manual_seed(3)
+    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 5))
+
+
+class Pair:
+    """Two processes of a gloo group that do as they are told."""
+
+    def __init__(self, meeting: Path) -> None:
+        context = torch.multiprocessing.get_context("spawn")
+        self._pipes, self._processes = [], []
+        for rank in range(2):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_serve, args=(rank, str(meeting), theirs), daemon=True)
+            process.start()
+            self._pipes.append(ours)
+            self._processes.append(process)
+
+    def run(self, function, *arguments):
+        """What `function(rank, *arguments)` returned, or raised, in each process."""
+        for pipe in self._pipes:
+            pipe.send((function, arguments))
+        assert all(pipe.poll(60) for pipe in self._pipes), "a process is left waiting"
+        return [pipe.recv() for pipe in self._pipes]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.send(None)
+        for process in self._processes:
+            process.join(20)
+            process.kill()
+
+
+def _serve(rank: int, meeting: str, pipe) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{meeting}", rank=rank, world_size=2, timeout=timedelta(seconds=30)
+    )
+    while (job := pipe.recv()) is not None:
+        function, arguments = job
+        try:
+            pipe.send(function(rank, *arguments))
+        except SystemExit as stopped:
+            pipe.send((stopped.code, str(stopped)))
+        except Exception as error:
+            pipe.send(error)
+    dist.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    both = Pair(tmp_path_factory.mktemp("pair") / "meeting")
+    yield both
+    both.close()
+
+
+def result(found: GRNGC) -> dict[str, object]:
+    return {"scores": found.lag_scores_, "signed": found.signed_scores_, "history": found.history_}
+
+
+def fit(rank: int, options: dict, data: np.ndarray | None = None) -> dict[str, object]:
+    return result(GRNGC(**{**SIZE, **options}).fit(series() if data is None else data))
+
+
+def fit_differently(rank: int, options: list[dict], data: list[np.ndarray]) -> dict[str, object]:
+    return fit(rank, options[rank], data[rank])
+
+
+def fit_stopped(rank: int, by: int, options: dict) -> dict[str, object]:
+    """A fit of which process `by` alone gets a signal at step 11."""
+    real = Trainer.step
+
+    def stepping(self):
+        evaluated = real(self)
+        if self.steps == 11 and rank == by:
+            signal.raise_signal(signal.SIGTERM)
+        return evaluated
+
+    Trainer.step = stepping
+    try:
+        return fit(rank, options)
+    finally:
+        Trainer.step = real
+
+
+def assert_equal(one: dict, two: dict) -> None:
+    np.testing.assert_array_equal(one["scores"], two["scores"])
+    np.testing.assert_array_equal(one["signed"], two["signed"])
+    assert repr(one["history"]) == repr(two["history"])
+
+
+def assert_close(one: dict, two: dict) -> None:
+    assert np.abs(one["scores"] - two["scores"]).max() < 1e-4 * np.abs(two["scores"]).max()
+    assert np.abs(one["signed"] - two["signed"]).max() < 1e-4 * np.abs(two["signed"]).max()
+    for part in ("forecast", "penalty", "validation"):
+        np.testing.assert_allclose(getattr(one["history"], part), getattr(two["history"], part), rtol=1e-4)
+    np.testing.assert_allclose(one["history"].active_edges, two["history"].active_edges, atol=1)
+    assert one["history"].step == two["history"].step
+    assert one["history"].best_step == two["history"].best_step
+    assert one["history"].stopped == two["history"].stopped
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.01, "max_steps": 100},
+        {"penalty_windows": 1},
+        {"penalty_windows": 3, "penalty_targets": 2, "batch_size": 7},
+        {"penalty_windows": 1, "penalty_targets": 1},
+        {"batch_size": 1},
+        {"lam": 0.0},
+        {"model": "kan"},
+        {"model": "lstm", "lags": 2},
+        {"model": own_module(), "hidden": None},
+    ],
+    ids=[
+        "mlp",
+        "early stopping",
+        "targets shared",
+        "windows shared",
+        "one row",
+        "one window",
+        "no penalty",
+        "kan",
+        "lstm",
+        "own",
+    ],
+)
+def test_two_processes_find_what_one_finds(options, pair):
+    first, second = pair.run(fit, options)
+    assert_equal(first, second)
+    assert_close(first, fit(0, options))
+
+
+def test_more_processes_than_series_or_windows_to_share_is_no_fault():
+    world = World(rank=2, size=3)
+    assert world.share(torch.arange(2)).tolist() == []
+    shares = [World(rank, 3).share(torch.arange(7)).tolist() for rank in range(3)]
+    assert [i for share in shares for i in share] == list(range(7))
+
+
+def test_processes_without_a_seed_take_that_of_the_first(pair):
+    assert_equal(*pair.run(fit, {"random_state": None}))
+
+
+@pytest.mark.parametrize(
+    ("options", "data", "message"),
+    [
+        ({"lam": 0.2}, {}, "processes 0 and 1 of 2 differ in lam: 0.1 and 0.2; give every process the same"),
+        ({"random_state": 1}, {}, "differ in generator_seed: .*; random_state: 0 and 1"),
+        ({}, {"seed": 1}, "differ in data: '[0-9a-f]{32}' and '[0-9a-f]{32}'"),
+        ({"lags": 0}, {}, "lags=0; expected"),
+        ({"checkpoint": "here"}, {}, "differ in checkpoint: None and 'here'"),
+    ],
+)
+def test_processes_that_differ_are_refused_all(options, data, message, pair):
+    refusals = pair.run(fit_differently, [{}, options], [series(), series(**data)])
+    for refused in refusals:
+        assert isinstance(refused, InputError)
+    with pytest.raises(InputError, match=message):
+        raise refusals[0]
+    # And are of use afterwards.
+    assert_equal(*pair.run(fit, {"max_steps": 3}))
+
+
+@pytest.mark.parametrize("by", [0, 1])
+def test_a_signal_to_one_process_stops_all_and_the_run_goes_on(by, pair, tmp_path):
+    options = {"max_steps": 600, "checkpoint": str(tmp_path), "model_options": {"dropout": 0.2}}
+    stopped = pair.run(fit_stopped, by, options)
+    steps = torch.load(tmp_path / FILE, weights_only=True)["state"]["steps"]
+    assert 11 <= steps < 600
+    said = (
+        f"stopped at step {steps} of 600; {tmp_path / FILE} holds step {steps}: run the same again to go on from there"
+    )
+    assert stopped == [(143, said)] * 2
+    first, second = pair.run(fit, options)
+    assert_equal(first, second)
+    assert_equal(first, pair.run(fit, {**options, "checkpoint": None})[0])
+
+
+def test_one_process_goes_on_with_what_two_began(pair, tmp_path):
+    options = {"max_steps": 600, "checkpoint": str(tmp_path)}
+    pair.run(fit_stopped, 1, options)
+    whole = fit(0, {"max_steps": 600})
+    went_on = fit(0, options)
+    assert np.abs(went_on["scores"] - whole["scores"]).max() < 1e-3 * whole["scores"].max()
+    np.testing.assert_allclose(went_on["history"].forecast, whole["history"].forecast, rtol=1e-3)
+
+
+def test_a_process_killed_ends_the_job_and_leaves_the_checkpoint(tmp_path):
+    np.savetxt(tmp_path / "table.csv", series(), delimiter=",", header="a,b,c,d,e", comments="")
+    file = tmp_path / "kept" / FILE
+    fit_it = (
+        f"fit {tmp_path / 'table.csv'} --quiet --hidden 8 --max-steps 1000000 --device cpu --out {tmp_path / 'out'}"
+    )
+    keep_it = f"--checkpoint {file.parent} --checkpoint-minutes 0.001"
+    launch = "-m torch.distributed.run --standalone --nproc-per-node=2 -m grngc_fast"
+    job = subprocess.Popen(
+        [sys.executable, *launch.split(), *fit_it.split(), *keep_it.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    written, deadline = set(), time.monotonic() + 60
+    while len(written) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+        if file.exists():
+            written.add(file.stat().st_mtime_ns)
+    workers = [p for p in psutil.Process(job.pid).children() if "grngc_fast" in p.cmdline()]
+    assert len(workers) == 2
+    workers[1].kill()
+    said, _ = job.communicate(timeout=60)
+    assert job.returncode != 0
+    assert said.count("5 series, 90 steps") == 1, "only process 0 speaks"
+    assert "another process ended or did not answer" in said
+    assert "start the run again: with a checkpoint it goes on" in said
+    assert torch.load(file, weights_only=True)["state"]["steps"] > 0
+    assert not (tmp_path / "out").exists()
