@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, gpu, guard, models, objective, op, penalty
+from . import accuracy, gpu, guard, models, objective, op, path, penalty
 from .results import circumstances, record, show
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "models": models,
     "objective": objective,
     "accuracy": accuracy,
+    "path": path,
     "gpu": gpu,
 }
 

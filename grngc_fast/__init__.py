@@ -13,6 +13,7 @@ from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
+from .path import LambdaPath, lambda_path
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores, top_edges
 
@@ -24,11 +25,13 @@ __all__ = [
     "Evaluation",
     "FitDivergedWarning",
     "InputError",
+    "LambdaPath",
     "SparseCausalGraph",
     "causal_scores",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",
+    "lambda_path",
     "load_graph",
     "top_edges",
 ]

@@ -1,4 +1,4 @@
-"""Figures of a causal graph: the score matrix, the lag profiles of the strongest edges, and a page with both.
+"""Figures of a causal graph: the score matrix, the lag profiles of the strongest edges, a page with both; and of a path.
 
 Figures are made without pyplot, so no display and no global state is touched; `fig.savefig("file.png")` writes them.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .edges import EdgeExports
     from .graph_input import Array
+    from .path import LambdaPath
 
 # Okabe and Ito's colours for every kind of colour vision, less the yellow that is lost on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -189,6 +190,40 @@ def plot_graph_summary(graph: EdgeExports, truth: NDArray[Any] | None = None, hi
     if curves is not None:
         _plot_curves(figure.add_subplot(grid[-1, 1]), *curves)
     return figure
+
+
+def plot_path(path: LambdaPath, *, ax: Axes | None = None) -> Figure:
+    """Validation error against penalty strength, with its standard error, and the number of edges on a second axis.
+
+    Parameters
+    ----------
+    path : the path to draw; strengths at which every fit diverged are left out.
+    ax : axes to draw into; default a new figure.
+
+    The strength of the least error and the largest one within a standard error of it are marked.
+    """
+    if ax is None:
+        ax = _new_figure(7.2, 4.0).add_subplot()
+    shown = np.isfinite(path.validation_error)
+    lams, error, spread = path.lams[shown], path.validation_error[shown], path.validation_se[shown]
+    edges_ax = ax.twinx()
+    edges_ax.step(lams, path.edge_counts[shown], where="mid", color=_COLOURS[1], linewidth=1.2, label="edges")
+    edges_ax.set_ylabel("edges", color=_COLOURS[1])
+    edges_ax.set_ylim(bottom=0)
+    edges_ax.spines["top"].set_visible(False)
+    _number_ticks(edges_ax.yaxis)
+    ax.errorbar(lams, error, spread, color=_COLOURS[0], marker="o", markersize=4, linewidth=1.5, capsize=2)
+    for lam, style, label in ((path.best_lam, "-", "least error"), (path.one_se_lam, ":", "one standard error")):
+        ax.axvline(lam, color="0.4", linestyle=style, linewidth=1.2, label=f"{label}: lam {lam:.2g}")
+    ax.set_xscale("log")
+    ax.set(xlabel="penalty strength lam")
+    ax.set_ylabel("held-out squared error", color=_COLOURS[0])
+    _tidy(ax)
+    # Error bars above the steps of the other axes.
+    ax.set_zorder(edges_ax.get_zorder() + 1)
+    ax.patch.set_visible(False)
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize="small")
+    return _figure_of(ax)
 
 
 def _new_figure(width: float, height: float) -> Figure:

@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import secrets
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,22 @@ from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import check_selection, load_graph
+from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
+from ..path import lambda_path
 from ..resumption import recorded_random_state
 from ..series import SeriesTable
 from ..training import World
-from .results import SIMULATION_FILES, OutputFolder, fit_files, run_record, write_fit, write_simulation
+from .results import (
+    SIMULATION_FILES,
+    OutputFolder,
+    fit_files,
+    path_files,
+    path_record,
+    run_record,
+    write_fit,
+    write_path,
+    write_simulation,
+)
 from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
@@ -41,6 +53,50 @@ def demo(args: argparse.Namespace) -> None:
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
     out = OutputFolder(args.out, fit_files(), args.force)
+    args, table, truth, source = _read(args)
+    _fit_and_write(args, out, table, truth, source)
+
+
+def path(args: argparse.Namespace) -> None:
+    """A table to a path of penalty strengths and the graph of the chosen one."""
+    out = OutputFolder(args.out, path_files(), args.force)
+    args, table, truth, source = _read(args)
+    selection = _selection(args, table.n_series)
+    seed = _checked_seed(secrets.randbelow(2**31) if args.seed is None else args.seed)
+    started = time.perf_counter()
+    found = lambda_path(
+        table,
+        args.lams,
+        n_lams=args.n_lams,
+        seeds=args.seeds,
+        random_state=seed,
+        verbose=0 if args.quiet else 1,
+        **_estimator_options(args),
+    )
+    seconds = time.perf_counter() - started
+    index = found.best_index if args.choose == "best" else found.one_se_index
+    graph = found.graph(index)
+    evaluation = None
+    if truth is not None:
+        truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
+        rows, columns = ([table.names.index(name) for name in names] for names in (graph.names, graph.causes))
+        evaluation = evaluate_scores(graph, truth[np.ix_(rows, columns)])
+    write_path(out, found, graph, selection, path_record(found, index, seed, source, selection, seconds, evaluation))
+
+    print(f"fitted in {seconds:.1f} s")
+    print("     lam  validation  edges")
+    for k, (lam, error, edges) in enumerate(zip(found.lams, found.validation_error, found.edge_counts, strict=True)):
+        print(f"{lam:8.4g}  {error:10.4f}  {edges:5d}" + ("  chosen" if k == index else ""))
+    _print_edges(graph, selection)
+    if evaluation is not None:
+        _print_evaluation(evaluation, diagonal=False)
+    print(f"wrote {out.path}: {', '.join(out.files)}")
+
+
+def _read(
+    args: argparse.Namespace,
+) -> tuple[argparse.Namespace, SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
+    """Arguments with series chosen from the table, the table, the truth where one is given, and what is recorded."""
     reading = {name: getattr(args, name) for name in READ_OPTIONS}
     table = read_table(args.file, **reading)
     skipping = args.ignore_unknown or args.drop_constant
@@ -60,7 +116,7 @@ def fit(args: argparse.Namespace) -> None:
         "steps": table.n_steps,
         "trajectories": count,
     }
-    _fit_and_write(argparse.Namespace(**{**vars(args), **chosen}), out, table, truth, source)
+    return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source
 
 
 def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: bool) -> dict[str, Any]:
@@ -70,7 +126,7 @@ def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: boo
         chosen["regulators"] = read_names(args.regulators, names, "source", ignore_unknown=skipping)
     if args.targets is not None:
         chosen["targets"] = read_names(args.targets, names, "target", ignore_unknown=skipping)
-    if args.candidates is not None:
+    if getattr(args, "candidates", None) is not None:
         pairs = read_truth(args.candidates, names, ignore_unknown=skipping)
         chosen["candidates"] = pairs.any(-1) if pairs.ndim == 3 else pairs
     return chosen
@@ -112,13 +168,8 @@ def _fit_and_write(
 ) -> None:
     selection = _selection(args, table.n_series)
     world = World.current()
-    seed = world.first(_unsaid_seed(args)) if args.seed is None else args.seed
-    if not 0 <= seed < 2**32:
-        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
-    options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
-    if options["model_options"] is not None:
-        options["model_options"] = dict(options["model_options"])
-    found = GRNGC(**options, random_state=seed, verbose=0 if args.quiet else 1).fit(table)
+    seed = _checked_seed(world.first(_unsaid_seed(args)) if args.seed is None else args.seed)
+    found = GRNGC(**_estimator_options(args), random_state=seed, verbose=0 if args.quiet else 1).fit(table)
     evaluation = linear = None
     if truth is not None:
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
@@ -127,10 +178,8 @@ def _fit_and_write(
     record = run_record(found, seed, source, selection, evaluation, linear)
     dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense)
 
-    print(f"fitted in {found.fit_seconds_:.1f} s; strongest edges (source -> target):")
-    for edge in found.graph_.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
-        sign = {1: "+", -1: "-", 0: " "}[edge.sign]
-        print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
+    print(f"fitted in {found.fit_seconds_:.1f} s")
+    _print_edges(found.graph_, selection)
     if evaluation is not None:
         _print_evaluation(evaluation, diagonal=False)
     if linear is not None:
@@ -138,6 +187,26 @@ def _fit_and_write(
     print(f"wrote {out.path}: {', '.join(out.files)}")
     if not dense and args.edges_per_target is None:
         print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
+
+
+def _print_edges(graph: CausalGraph | SparseCausalGraph, selection: dict[str, Any]) -> None:
+    print("strongest edges (source -> target):")
+    for edge in graph.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
+        sign = {1: "+", -1: "-", 0: " "}[edge.sign]
+        print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")
+
+
+def _estimator_options(args: argparse.Namespace) -> dict[str, Any]:
+    options = {k: v for k, v in vars(args).items() if k in GRNGC().get_params(deep=False)}
+    if options.get("model_options") is not None:
+        options["model_options"] = dict(options["model_options"])
+    return options
+
+
+def _checked_seed(seed: int) -> int:
+    if not 0 <= seed < 2**32:
+        raise InputError(f"--seed {seed} is out of range; use a whole number from 0 to {2**32 - 1}")
+    return seed
 
 
 def _sha256(path: Path) -> str:
@@ -178,7 +247,7 @@ def _warn(message: str) -> None:
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:
     chosen = {k: getattr(args, k) for k in ("top_k", "threshold", "density") if getattr(args, k) is not None}
     check_selection(**chosen)
-    if args.edges_per_target is not None:
+    if getattr(args, "edges_per_target", None) is not None:
         return chosen
     return chosen or {"top_k": min(MAX_EDGES, n_series * (n_series - 1))}
 

@@ -13,6 +13,8 @@ from ..jacobian import ACTIVATIONS
 from ..models import options_of
 from . import commands
 
+NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
+
 
 def build_parser() -> argparse.ArgumentParser:
     """Parser whose result carries `run`, the command to call with it."""
@@ -35,40 +37,33 @@ def build_parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=commands.demo, seed=0)
 
     fit = sub.add_parser("fit", allow_abbrev=False, help="infer the causal graph of a table of series")
-    fit.add_argument(
-        "file",
-        type=Path,
-        help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series; a column called time is left out",
-    )
-    fit.add_argument("--delimiter", help="of a text table; recognised if not given")
-    fit.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
-    fit.add_argument("--drop-constant", action="store_true", help="leave out series that never change")
-    split = fit.add_mutually_exclusive_group()
-    split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
-    split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
-    fit.add_argument(
-        "--regulators",
-        metavar="FILE_OR_NAMES",
-        help="the only series that may be causes: a file with a name on each line, an edge list (its sources), or A,B,C",
-    )
-    fit.add_argument(
-        "--targets",
-        metavar="FILE_OR_NAMES",
-        help="the only series that are forecast, likewise (of an edge list its targets)",
-    )
+    _add_table(fit)
     fit.add_argument(
         "--candidates",
         type=Path,
         metavar="FILE",
         help="the only pairs that may be edges: an edge list (source, target)",
     )
-    fit.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
-    fit.add_argument(
-        "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
-    )
     _add_fit_options(fit)
     _add_output(fit, default=None)
     fit.set_defaults(run=commands.fit)
+
+    path = sub.add_parser(
+        "path", allow_abbrev=False, help="fit a path of penalty strengths at once and choose one by held-out error"
+    )
+    _add_table(path)
+    path.add_argument("--lams", type=float, nargs="+", metavar="LAM", help="penalty strengths (computed)")
+    path.add_argument("--n-lams", type=int, default=16, help="number of computed strengths (%(default)s)")
+    path.add_argument("--seeds", type=int, default=1, help="fits at each strength, averaged (%(default)s)")
+    path.add_argument(
+        "--choose",
+        choices=["best", "one-se"],
+        default="best",
+        help="graph to write: of the least held-out error, or the sparsest within a standard error (%(default)s)",
+    )
+    _add_fit_options(path, on_path=True)
+    _add_output(path, default=None)
+    path.set_defaults(run=commands.path)
 
     evaluate = sub.add_parser("evaluate", allow_abbrev=False, help="AUROC and AUPRC of a result against known edges")
     evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
@@ -91,8 +86,36 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_table(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series; a column called time is left out",
+    )
+    parser.add_argument("--delimiter", help="of a text table; recognised if not given")
+    parser.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
+    parser.add_argument("--drop-constant", action="store_true", help="leave out series that never change")
+    split = parser.add_mutually_exclusive_group()
+    split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
+    split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
+    parser.add_argument(
+        "--regulators",
+        metavar="FILE_OR_NAMES",
+        help="the only series that may be causes: a file with a name on each line, an edge list (its sources), or A,B,C",
+    )
+    parser.add_argument(
+        "--targets",
+        metavar="FILE_OR_NAMES",
+        help="the only series that are forecast, likewise (of an edge list its targets)",
+    )
+    parser.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
+    parser.add_argument(
+        "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
+    )
+
+
 def _model_options() -> str:
-    known = {name: ", ".join(options_of(name)) for name in MODELS}
+    known = {name: ", ".join(options_of(name)) for name in MODELS if name != "auto"}
     return "; ".join(f"{name}: {options}" for name, options in known.items() if options)
 
 
@@ -113,10 +136,13 @@ def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
 
 
-def _add_fit_options(parser: argparse.ArgumentParser) -> None:
+def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> None:
+    """Options of a fit; `on_path` those that the fits of a path have."""
     defaults: dict[str, Any] = GRNGC().get_params(deep=False)
 
     def add(flag: str, text: str, **options: Any) -> None:
+        if on_path and flag in NOT_ON_A_PATH:
+            return
         value = defaults[flag.removeprefix("--").replace("-", "_")]
         shown = "chosen by the library" if value is None else value
         parser.add_argument(flag, default=value, help=f"{text} ({shown})", **options)
@@ -127,14 +153,16 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
     add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")
     add("--activation", "of the hidden layers of mlp and tcn", choices=list(ACTIVATIONS))
     add("--skip", "add a linear path from input to output", action=argparse.BooleanOptionalAction)
-    parser.add_argument(
-        "--model-option",
-        dest="model_options",
-        action="append",
-        type=_named_value,
-        metavar="NAME=VALUE",
-        help="further argument of the forecaster, several times for several: " + _model_options(),
-    )
+    if not on_path:
+        parser.add_argument(
+            "--model-option",
+            dest="model_options",
+            action="append",
+            type=_named_value,
+            metavar="NAME=VALUE",
+            help="further argument of the forecaster, several times for several: " + _model_options(),
+        )
+        parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
     add("--max-steps", "optimiser steps", type=int)
     add("--batch-size", "windows to a step", type=int)
     add("--learning-rate", "of Adam", type=float)
@@ -144,21 +172,26 @@ def _add_fit_options(parser: argparse.ArgumentParser) -> None:
         default=defaults["own_past"],
         help="let targets that are no candidate causes of themselves read their own past (%(default)s)",
     )
-    parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
-    add("--validation-fraction", "share of the windows held out for early stopping", type=float)
+    add(
+        "--validation-fraction",
+        "share of the windows held out" + ("" if on_path else " for early stopping"),
+        type=float,
+    )
     add("--patience", "evaluations without progress before stopping", type=int)
     add("--score-windows", "windows that scores are averaged over", type=int, metavar="N")
-    parser.add_argument(
-        "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
-    )
-    parser.add_argument("--dense", action="store_true", help="write all scores, however many")
+    if not on_path:
+        parser.add_argument(
+            "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
+        )
+        parser.add_argument("--dense", action="store_true", help="write all scores, however many")
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
-    parser.add_argument(
-        "--checkpoint",
-        metavar="DIR",
-        help="keep the state of training in this folder; the same command goes on from it after an interruption",
-    )
+    if not on_path:
+        parser.add_argument(
+            "--checkpoint",
+            metavar="DIR",
+            help="keep the state of training in this folder; the same command goes on from it after an interruption",
+        )
     add("--checkpoint-minutes", "time between two checkpoints", type=float, metavar="M")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument(

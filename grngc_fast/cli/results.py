@@ -25,9 +25,11 @@ from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..graph import CausalGraph
+from ..path import LambdaPath
 from ..plotting import plot_graph_summary
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
+PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
 # Scores up to here are all written.
 DENSE_BYTES = 2**28
 SIMULATION_FILES = ("data.csv", "truth.csv", "truth.npz")
@@ -72,10 +74,19 @@ class OutputFolder:
 
 def fit_files() -> tuple[str, ...]:
     """Files of a fit; without matplotlib there is no picture."""
+    return _drawable(FIT_FILES, "graph.png")
+
+
+def path_files() -> tuple[str, ...]:
+    """Files of a path; without matplotlib there is no picture."""
+    return _drawable(PATH_FILES, "path.png")
+
+
+def _drawable(files: tuple[str, ...], picture: str) -> tuple[str, ...]:
     if importlib.util.find_spec("matplotlib") is not None:
-        return FIT_FILES
-    print('graph.png is left out: it needs matplotlib, pip install "grngc-fast[plot]"')
-    return tuple(name for name in FIT_FILES if name != "graph.png")
+        return files
+    print(f'{picture} is left out: it needs matplotlib, pip install "grngc-fast[plot]"')
+    return tuple(name for name in files if name != picture)
 
 
 def write_fit(
@@ -102,6 +113,58 @@ def write_fit(
             plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return isinstance(graph, CausalGraph)
+
+
+def write_path(
+    out: OutputFolder, found: LambdaPath, graph: CausalGraph, selection: dict[str, Any], record: dict[str, Any]
+) -> None:
+    """path.csv and path.png of the whole path; edges.csv, scores.npz and run.json of the chosen strength."""
+    columns = {
+        "lam": found.lams,
+        "validation_mse": found.validation_error,
+        "validation_se": found.validation_se,
+        "training_mse": found.training_error,
+        "edges": found.edge_counts,
+        "diverged": found.diverged.sum(0),
+    }
+    with out.staged() as stage:
+        np.savetxt(
+            stage / "path.csv", np.stack(list(columns.values()), 1), "%.9g", ",", header=",".join(columns), comments=""
+        )
+        if "path.png" in out.files:
+            found.plot().savefig(stage / "path.png", dpi=150)
+        graph.to_csv(stage / "edges.csv", **selection)
+        graph.save(stage / "scores.npz")
+        (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def path_record(
+    found: LambdaPath,
+    index: int,
+    seed: int,
+    source: dict[str, Any],
+    selection: dict[str, Any],
+    seconds: float,
+    evaluation: Evaluation | None,
+) -> dict[str, Any]:
+    """All that is needed to repeat the path, and the strength that was chosen."""
+    return {
+        "settings": {**found.settings, "random_state": seed, "lam": float(found.lams[index])},
+        "seed": seed,
+        "data": source,
+        "edges": selection,
+        "timings": {"fit_seconds": round(seconds, 3)},
+        "path": {
+            "lams": found.lams.tolist(),
+            "chosen": index,
+            "best_lam": found.best_lam,
+            "one_se_lam": found.one_se_lam,
+            "edge_threshold": found.threshold,
+            "validation_mse": float(found.validation_error[index]),
+            "diverged": int(found.diverged.sum()),
+        },
+        **_circumstances(evaluation),
+    }
 
 
 def run_record(
@@ -131,6 +194,13 @@ def run_record(
             "penalty": history.penalty[-1],
             "active_edges": history.active_edges[-1],
         },
+        **_circumstances(evaluation, ridge),
+    }
+
+
+def _circumstances(evaluation: Evaluation | None, ridge: Evaluation | None = None) -> dict[str, Any]:
+    """How well it did where that is known, with what, on what and when."""
+    return {
         "evaluation": _areas(evaluation),
         "ridge_evaluation": _areas(ridge),
         "versions": {

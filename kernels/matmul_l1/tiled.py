@@ -7,9 +7,9 @@
 Three products of 2 M Q K flop a window, against a few passes over the tile: at K = 64 the passes are 2-4 % of the time.
 The tile is bounded both as a piece of the product and as a piece of `left` and `G`, which at K > Q are the larger ones.
 
-Three shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
+These shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
 shared left side is the same transposed. `grouped.l1` is for a diagonal middle with many windows of a small product.
-`_batched` has both sides of its own for each window (KAN, ensembles).
+`_batched` has both sides of its own for each window (KAN, ensembles), `ensemble.l1` a diagonal middle as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import math
 import torch
 from torch import Tensor
 
-from . import grouped, int8, onednn, windows
+from . import ensemble, grouped, int8, onednn, windows
 from .results import Gradients, Needs
 
 __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
@@ -94,6 +94,13 @@ def l1(
             return values, grads.transposed()
     if scale is None and bias is None and 2 * a.shape[1] * b.shape[2] <= _tile_elements(a):
         return _batched(a, b, needs, weights, forbidden)
+    if scale is not None and n_batch > 1 and all(x is None or x.shape[0] == n_batch for x in (a, b, scale, bias)):
+        pairs = a.device.type == "cpu" and grouped.worth(scale.shape[1], a.shape[1], b.shape[2])
+        size = ensemble.elements(a, b, scale, pairs)
+        if 2 * size <= _tile_elements(a):
+            share = BATCHED_SHARE if a.device.type == "cpu" else 1
+            step = max(1, _tile_elements(a) // share // size)
+            return ensemble.l1(a, b, scale, bias, needs, weights, forbidden, pairs, step)
     return _each(a, b, scale, bias, needs, weights, forbidden, precision, n_batch)
 
 
@@ -285,5 +292,5 @@ def signed_mean(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None,
             mean.addmm_(a[n], b[n])
         mean /= n_windows
     if bias is not None:
-        mean = mean + bias
+        mean += bias
     return mean if mask is None else mean.masked_fill(~mask, 0)

@@ -1,0 +1,191 @@
+"""What a fit needs of memory, part by part, and what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .errors import InputError
+from .score_blocks import BLOCK_BYTES, BLOCK_COPIES
+
+# Arrays as large as all parameters that exist together in training.
+GRADIENTS = 1
+OPTIMIZER = 2
+KEPT = 1
+# Arrays of E x Q that an evaluation makes for its count of active edges.
+EVALUATION = 3
+# Arrays of a batch's activations in a step, the backward pass counted.
+ACTIVATIONS = 4
+FLOAT = 4
+
+_UNITS = {"": 1, "B": 1, **{f"{p}{b}": f**n for n, p in enumerate("KMGT", 1) for b, f in (("B", 1000), ("iB", 1024))}}
+
+
+@dataclass(frozen=True, repr=False)
+class MemoryEstimate:
+    """Bytes that a fit needs at its peak, beyond the table it is given.
+
+    Attributes
+    ----------
+    data : standardised series.
+    parameters, gradients, optimizer, kept_parameters : of training.
+    step : what a training step makes besides.
+    evaluation : what an evaluation of the training makes besides, with the parameters that it keeps.
+    scores : what is kept of the scores in memory, as arrays or as edges.
+    score_block : a block of scores while it is made.
+    training, scoring, total : peaks of the two phases, and the larger.
+    """
+
+    data: int
+    parameters: int
+    gradients: int
+    optimizer: int
+    kept_parameters: int
+    step: int
+    evaluation: int
+    scores: int
+    score_block: int
+
+    @property
+    def training(self) -> int:
+        held = self.data + self.parameters + self.gradients + self.optimizer + self.kept_parameters
+        return held + max(self.step, self.evaluation)
+
+    @property
+    def scoring(self) -> int:
+        return self.data + self.parameters + self.scores + self.score_block
+
+    @property
+    def total(self) -> int:
+        return max(self.training, self.scoring)
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{name} {shown(size)}" for name, size in dataclasses.asdict(self).items())
+        return f"MemoryEstimate(total {shown(self.total)}: {parts})"
+
+
+def memory_of(
+    network: nn.Module,
+    n_effects: int,
+    n_causes: int,
+    n_lags: int,
+    n_steps: int,
+    *,
+    batch_size: int,
+    dense: bool = True,
+    edges_per_target: int | None = None,
+    sampled: bool = False,
+) -> MemoryEstimate:
+    """Of training a network and scoring it.
+
+    Parameters
+    ----------
+    network : with the parameters that it will have; they may be on the meta device.
+    n_effects, n_causes, n_lags : E, C, L.
+    n_steps : time steps of all trajectories.
+    batch_size : windows to a step.
+    dense : all scores are kept in memory.
+    edges_per_target : kept of each effect, where not all scores are.
+    sampled : scores have standard errors.
+    """
+    sizes = [parameter.numel() for parameter in network.parameters()]
+    parameters, largest = FLOAT * sum(sizes), FLOAT * max(sizes, default=0)
+    n_inputs = n_causes * n_lags
+    entries = FLOAT * n_effects * n_inputs
+    activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
+    arrays = FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
+    # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.
+    edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
+    return MemoryEstimate(
+        data=FLOAT * n_steps * max(n_effects, n_causes),
+        parameters=parameters,
+        gradients=GRADIENTS * parameters,
+        optimizer=OPTIMIZER * parameters,
+        kept_parameters=KEPT * parameters,
+        # The gradients of forecast and penalty by the largest parameter, before they are added.
+        step=largest + FLOAT * ACTIVATIONS * batch_size * activations,
+        # Scores of a few windows; then their summary, and the parameters kept before until those now are.
+        evaluation=max(EVALUATION * entries, entries // n_lags + KEPT * parameters),
+        scores=arrays if dense else edges,
+        score_block=min(BLOCK_BYTES, BLOCK_COPIES * entries),
+    )
+
+
+def check_memory(estimate: MemoryEstimate, limit: int, dense: bool) -> None:
+    """`InputError` where the estimate is over the limit, with what would help."""
+    if estimate.total <= limit:
+        return
+    advice = "a smaller hidden, or regulators= and targets= that leave series out"
+    if estimate.scoring > estimate.training and dense:
+        advice = "edges_per_target= for the strongest edges alone, scores_file= for scores on disk, or regulators= and targets="
+    raise InputError(
+        f"this fit needs about {shown(estimate.total)} of memory, and {shown(limit)} may be used ({estimate!r}); use {advice},"
+        " or raise memory_limit"
+    )
+
+
+def available_memory(device: torch.device) -> int:
+    """Bytes that a process may still use on a CUDA device, or of the machine and its control group."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(size for size in (_machine_memory(), _group_memory()) if size is not None)
+
+
+def _machine_memory() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _group_memory(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """What the control group leaves, of version 2 or 1; None without a limit."""
+    for limit, used, stat, cache in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        (
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
+            "total_inactive_file",
+        ),
+    ):
+        try:
+            allowed, taken = (int((root / name).read_text(encoding="ascii")) for name in (limit, used))
+            kept = dict(line.split() for line in (root / stat).read_text(encoding="ascii").splitlines())
+        except (OSError, ValueError):
+            continue
+        # Files in the cache are given up for what is asked for.
+        return None if allowed >= 2**60 else max(0, allowed - taken + int(kept.get(cache, 0)))
+    return None
+
+
+def as_bytes(limit: int | str) -> int:
+    """Bytes from a whole number or a text such as "4GiB" or "500 MB".
+
+    Raises
+    ------
+    InputError : neither.
+    """
+    if isinstance(limit, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B?)\s*", limit)
+        if match and match[2] in _UNITS:
+            return int(float(match[1]) * _UNITS[match[2]])
+    elif isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
+        return limit
+    raise InputError(f"memory_limit={limit!r}; pass a number of bytes, or a text such as '4GiB' or '500MB'")
+
+
+def shown(size: float) -> str:
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} TiB"
