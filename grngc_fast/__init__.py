@@ -13,6 +13,7 @@ from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
+from .memory import MemoryEstimate, estimate_memory
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores, top_edges
 
@@ -24,8 +25,10 @@ __all__ = [
     "Evaluation",
     "FitDivergedWarning",
     "InputError",
+    "MemoryEstimate",
     "SparseCausalGraph",
     "causal_scores",
+    "estimate_memory",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",

@@ -114,9 +114,7 @@ def _solve_block(x: Tensor, columns: Tensor, y: Tensor, weight: Tensor, lam: flo
     return violation
 
 
-def _accelerate(
-    x: Tensor, columns: Tensor, y: Tensor, w: Tensor, lam: float, tolerance: float
-) -> tuple[Tensor, float]:
+def _accelerate(x: Tensor, columns: Tensor, y: Tensor, w: Tensor, lam: float, tolerance: float) -> tuple[Tensor, float]:
     """Proximal gradient steps with momentum from w (B, Q), restarted where the momentum points uphill; and what is violated."""
     scale, curvature = 2 / len(x), _curvature(x, columns)
     point, momentum, violation = w, 1.0, 0.0
