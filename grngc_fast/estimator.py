@@ -214,7 +214,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             plan = decide({**self.get_params(deep=False), "hidden": self._widths()}, edges, windows, seed, world)
             with world.refused_together():
                 network = self._network(plan, windows, edges, generator)
-                self._check_memory(network, edges, table.n_steps, device)
+                self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
             if plan.linear_start:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
@@ -322,7 +322,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         return build(plan.model, *sizes, plan.hidden, self.activation, plan.skip, options, generator)
 
     def _check_memory(
-        self, network: torch.nn.Module, edges: CandidateEdges, n_steps: int, device: torch.device
+        self, network: torch.nn.Module, plan: Plan, edges: CandidateEdges, n_steps: int, device: torch.device
     ) -> None:
         dense = self.edges_per_target is None and self.scores_file is None
         estimate = memory_of(
@@ -335,6 +335,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             dense=dense,
             edges_per_target=self.edges_per_target,
             sampled=self.score_windows is not None,
+            linear_start=plan.linear_start,
         )
         limit = available_memory(device) if self.memory_limit is None else as_bytes(self.memory_limit)
         check_memory(estimate, limit, dense)

@@ -25,6 +25,8 @@ OPTIMIZER = 2
 KEPT = 1
 # What a step makes besides: the gradients of forecast and penalty before they are added.
 STEP = 1
+# Arrays of E x Q that the linear start works on, measured at P = 1000 and 2500; freed before the first step.
+LINEAR_START = 19
 # Arrays of a batch's activations in a step, the backward pass counted.
 ACTIVATIONS = 4
 # Tiles, buffers and code, whatever the size.
@@ -41,6 +43,7 @@ class MemoryEstimate:
     Attributes
     ----------
     data : standardised series.
+    linear_start : what the linear start of a training works on, beside data and parameters.
     parameters, gradients, optimizer, kept_parameters : of training.
     step : what a training step makes besides.
     evaluation : what an evaluation of the training makes besides: the parameters that it keeps, while those before are.
@@ -51,6 +54,7 @@ class MemoryEstimate:
     """
 
     data: int
+    linear_start: int
     parameters: int
     gradients: int
     optimizer: int
@@ -64,7 +68,8 @@ class MemoryEstimate:
     @property
     def training(self) -> int:
         held = self.data + self.parameters + self.gradients + self.optimizer + self.kept_parameters
-        return held + max(self.step, self.evaluation) + self.fixed
+        steps = held + max(self.step, self.evaluation)
+        return max(steps, self.data + self.parameters + self.linear_start) + self.fixed
 
     @property
     def scoring(self) -> int:
@@ -132,6 +137,7 @@ def estimate_memory(
         dense=edges_per_target is None and not scores_file,
         edges_per_target=edges_per_target,
         sampled=score_windows is not None,
+        linear_start=linear and model == "mlp",
     )
 
 
@@ -146,6 +152,7 @@ def memory_of(
     dense: bool = True,
     edges_per_target: int | None = None,
     sampled: bool = False,
+    linear_start: bool = False,
 ) -> MemoryEstimate:
     """Of training a network and scoring it.
 
@@ -158,6 +165,7 @@ def memory_of(
     dense : all scores are kept in memory.
     edges_per_target : kept of each effect, where not all scores are.
     sampled : scores have standard errors.
+    linear_start : training begins from a linear forecaster.
     """
     sizes = [parameter.numel() for parameter in network.parameters()]
     parameters = FLOAT * sum(sizes)
@@ -169,6 +177,7 @@ def memory_of(
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
     return MemoryEstimate(
         data=FLOAT * n_steps * max(n_effects, n_causes),
+        linear_start=LINEAR_START * entries if linear_start else 0,
         parameters=parameters,
         gradients=GRADIENTS * parameters,
         optimizer=OPTIMIZER * parameters,
