@@ -14,6 +14,7 @@ from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 from .path import LambdaPath, lambda_path
+from .memory import MemoryEstimate, estimate_memory
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores, top_edges
 
@@ -26,8 +27,10 @@ __all__ = [
     "FitDivergedWarning",
     "InputError",
     "LambdaPath",
+    "MemoryEstimate",
     "SparseCausalGraph",
     "causal_scores",
+    "estimate_memory",
     "evaluate",
     "gradient_frobenius",
     "gradient_l1",

@@ -22,6 +22,7 @@ from .candidates import CandidateEdges, candidate_edges
 from .errors import InputError
 from .graph import SparseCausalGraph
 from .jacobian import ACTIVATIONS
+from .memory import as_bytes, available_memory, check_memory, memory_of
 from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
 from .plan import Plan, decide
 from .resumption import settle
@@ -67,6 +68,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         training (`grngc_fast.scoring`), and a sample else. Of a sample `graph_` has `standard_error` too.
     edges_per_target : keep this many causes of each effect and no matrix of all scores; `graph_` is a `SparseCausalGraph` then.
     scores_file : `.npy` file that all scores are streamed to, for more than memory holds; `graph_` reads them from there.
+    memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
+        A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
         "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
@@ -136,6 +139,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         score_windows: int | None = None,
         edges_per_target: int | None = None,
         scores_file: str | os.PathLike[str] | None = None,
+        memory_limit: int | str | None = None,
         model_options: Mapping[str, Any] | None = None,
         regulators: Any = None,
         targets: Any = None,
@@ -164,6 +168,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.score_windows = score_windows
         self.edges_per_target = edges_per_target
         self.scores_file = scores_file
+        self.memory_limit = memory_limit
         self.model_options = model_options
         self.regulators = regulators
         self.targets = targets
@@ -209,13 +214,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             plan = decide({**self.get_params(deep=False), "hidden": self._widths()}, edges, windows, seed, world)
             with world.refused_together():
                 network = self._network(plan, windows, edges, generator)
+                self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
             if plan.linear_start:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
         settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
         names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
-        graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings)
+        graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings, world)
         # All at once, so that a fit that fails leaves an earlier one whole.
         self.scaler_, self.model_, self.candidates_ = scaler, network, edges
         self.graph_: Graph = graph
@@ -314,6 +320,25 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             return adopt(self.model, windows.inputs(slice(0, 2))[..., :n_causes], n_effects)
         sizes, options = (n_causes, n_effects, edges.allowed, self.lags), self.model_options or {}
         return build(plan.model, *sizes, plan.hidden, self.activation, plan.skip, options, generator)
+
+    def _check_memory(
+        self, network: torch.nn.Module, plan: Plan, edges: CandidateEdges, n_steps: int, device: torch.device
+    ) -> None:
+        dense = self.edges_per_target is None and self.scores_file is None
+        estimate = memory_of(
+            network,
+            edges.n_effects,
+            edges.n_causes,
+            self.lags,
+            n_steps,
+            batch_size=self.batch_size,
+            dense=dense,
+            edges_per_target=self.edges_per_target,
+            sampled=self.score_windows is not None,
+            linear_start=plan.linear_start,
+        )
+        limit = available_memory(device) if self.memory_limit is None else as_bytes(self.memory_limit)
+        check_memory(estimate, limit, dense)
 
     def _widths(self) -> tuple[int, ...] | None:
         return None if self.hidden is None else tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
@@ -420,6 +445,8 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"own_past={est.own_past!r}; expected True or False")
     for name in ("lags", "batch_size", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
+    if est.memory_limit is not None:
+        as_bytes(est.memory_limit)
     for name in ("max_steps", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")

@@ -6,23 +6,31 @@ import dataclasses
 import math
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from .errors import InputError
+from .models import FORECASTERS, build
+from .plan import HIDDEN, SKIP_ABOVE_INPUTS
 from .score_blocks import BLOCK_BYTES, BLOCK_COPIES
 
 # Arrays as large as all parameters that exist together in training.
 GRADIENTS = 1
 OPTIMIZER = 2
 KEPT = 1
-# Arrays of E x Q that an evaluation makes for its count of active edges.
-EVALUATION = 3
+# What a step makes besides: the gradients of forecast and penalty before they are added.
+STEP = 1
+# Arrays of E x Q that the linear start works on, measured at P = 1000 and 2500; freed before the first step.
+LINEAR_START = 19
 # Arrays of a batch's activations in a step, the backward pass counted.
 ACTIVATIONS = 4
+# Tiles, buffers and code, whatever the size.
+FIXED = 36 * 2**20
 FLOAT = 4
 
 _UNITS = {"": 1, "B": 1, **{f"{p}{b}": f**n for n, p in enumerate("KMGT", 1) for b, f in (("B", 1000), ("iB", 1024))}}
@@ -35,15 +43,18 @@ class MemoryEstimate:
     Attributes
     ----------
     data : standardised series.
+    linear_start : what the linear start of a training works on, beside data and parameters.
     parameters, gradients, optimizer, kept_parameters : of training.
     step : what a training step makes besides.
-    evaluation : what an evaluation of the training makes besides, with the parameters that it keeps.
+    evaluation : what an evaluation of the training makes besides: the parameters that it keeps, while those before are.
     scores : what is kept of the scores in memory, as arrays or as edges.
     score_block : a block of scores while it is made.
+    fixed : what does not depend on sizes.
     training, scoring, total : peaks of the two phases, and the larger.
     """
 
     data: int
+    linear_start: int
     parameters: int
     gradients: int
     optimizer: int
@@ -52,15 +63,17 @@ class MemoryEstimate:
     evaluation: int
     scores: int
     score_block: int
+    fixed: int
 
     @property
     def training(self) -> int:
         held = self.data + self.parameters + self.gradients + self.optimizer + self.kept_parameters
-        return held + max(self.step, self.evaluation)
+        steps = held + max(self.step, self.evaluation)
+        return max(steps, self.data + self.parameters + self.linear_start) + self.fixed
 
     @property
     def scoring(self) -> int:
-        return self.data + self.parameters + self.scores + self.score_block
+        return self.data + self.parameters + self.scores + self.score_block + self.fixed
 
     @property
     def total(self) -> int:
@@ -69,6 +82,63 @@ class MemoryEstimate:
     def __repr__(self) -> str:
         parts = ", ".join(f"{name} {shown(size)}" for name, size in dataclasses.asdict(self).items())
         return f"MemoryEstimate(total {shown(self.total)}: {parts})"
+
+
+def estimate_memory(
+    n_series: int,
+    lags: int = 1,
+    hidden: int | Sequence[int] | None = None,
+    *,
+    n_targets: int | None = None,
+    n_causes: int | None = None,
+    n_steps: int = 1000,
+    model: str = "mlp",
+    skip: bool | None = None,
+    model_options: Mapping[str, Any] | None = None,
+    batch_size: int = 64,
+    edges_per_target: int | None = None,
+    scores_file: bool = False,
+    score_windows: int | None = None,
+) -> MemoryEstimate:
+    """What a fit of `GRNGC` with these options will need of memory, before there is one.
+
+    Parameters
+    ----------
+    n_series : P. n_targets, n_causes : series that are forecast, and that may be causes; default all.
+    n_steps : time steps of all trajectories.
+    scores_file : whether scores go to a file.
+    lags, hidden, model, skip, model_options, batch_size, edges_per_target, score_windows : as of `GRNGC`.
+
+    Raises
+    ------
+    InputError : a model or an option that does not exist.
+
+    Example
+    -------
+    >>> estimate_memory(20_000, edges_per_target=100).total < estimate_memory(20_000).total
+    True
+    """
+    effects, causes = n_targets or n_series, n_causes or n_series
+    if model not in FORECASTERS:
+        raise InputError(f"model={model!r} is unknown; use one of {', '.join(map(repr, FORECASTERS))}")
+    widths = (HIDDEN,) if hidden is None else (hidden,) if isinstance(hidden, int) else tuple(hidden)
+    linear = causes * lags > SKIP_ABOVE_INPUTS if skip is None else skip
+    with torch.device("meta"):
+        network = build(
+            model, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
+        )
+    return memory_of(
+        network,
+        effects,
+        causes,
+        lags,
+        n_steps,
+        batch_size=batch_size,
+        dense=edges_per_target is None and not scores_file,
+        edges_per_target=edges_per_target,
+        sampled=score_windows is not None,
+        linear_start=linear and model == "mlp",
+    )
 
 
 def memory_of(
@@ -82,6 +152,7 @@ def memory_of(
     dense: bool = True,
     edges_per_target: int | None = None,
     sampled: bool = False,
+    linear_start: bool = False,
 ) -> MemoryEstimate:
     """Of training a network and scoring it.
 
@@ -94,9 +165,10 @@ def memory_of(
     dense : all scores are kept in memory.
     edges_per_target : kept of each effect, where not all scores are.
     sampled : scores have standard errors.
+    linear_start : training begins from a linear forecaster.
     """
     sizes = [parameter.numel() for parameter in network.parameters()]
-    parameters, largest = FLOAT * sum(sizes), FLOAT * max(sizes, default=0)
+    parameters = FLOAT * sum(sizes)
     n_inputs = n_causes * n_lags
     entries = FLOAT * n_effects * n_inputs
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
@@ -105,16 +177,16 @@ def memory_of(
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
     return MemoryEstimate(
         data=FLOAT * n_steps * max(n_effects, n_causes),
+        linear_start=LINEAR_START * entries if linear_start else 0,
         parameters=parameters,
         gradients=GRADIENTS * parameters,
         optimizer=OPTIMIZER * parameters,
         kept_parameters=KEPT * parameters,
-        # The gradients of forecast and penalty by the largest parameter, before they are added.
-        step=largest + FLOAT * ACTIVATIONS * batch_size * activations,
-        # Scores of a few windows; then their summary, and the parameters kept before until those now are.
-        evaluation=max(EVALUATION * entries, entries // n_lags + KEPT * parameters),
+        step=STEP * parameters + FLOAT * ACTIVATIONS * batch_size * activations,
+        evaluation=KEPT * parameters,
         scores=arrays if dense else edges,
         score_block=min(BLOCK_BYTES, BLOCK_COPIES * entries),
+        fixed=FIXED,
     )
 
 

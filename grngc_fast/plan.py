@@ -53,7 +53,11 @@ class Plan:
         """As JSON takes them."""
         chosen = {name: value for name, value in vars(self).items() if name != "evidence"}
         found = self.evidence
-        weighed = found and {"linear": found.linear, "local": found.local, "to_beat": found.to_beat if found.local else None}
+        weighed = found and {
+            "linear": found.linear,
+            "local": found.local,
+            "to_beat": found.to_beat if found.local else None,
+        }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
 

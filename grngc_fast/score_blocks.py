@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,21 @@ BLOCK_BYTES = 2**28
 BLOCK_COPIES = 7
 
 Batches = Callable[[], Iterable[Tensor]]
+
+
+class Processes(Protocol):
+    """Processes that do one job together; `grngc_fast.training.World` is one."""
+
+    @property
+    def size(self) -> int: ...
+
+    def share(self, index: Tensor) -> Tensor:
+        """This process's part of (n,) indices."""
+        ...
+
+    def assemble(self, part: Tensor, rows: Tensor, n_rows: int) -> Tensor:
+        """(n_rows, ...) of which every process has the rows that are its share."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -95,6 +110,7 @@ def score_blocks(
     targets: Tensor | None = None,
     population: int | None = None,
     block_bytes: int = BLOCK_BYTES,
+    world: Processes | None = None,
     **options: Any,
 ) -> Iterator[ScoreBlock]:
     """Scores of all causes for some effects at a time, each block from a pass over all windows.
@@ -109,6 +125,7 @@ def score_blocks(
     targets : indices of the effects asked for; None for all outputs.
     population : number of windows of which the batches are a random sample, for standard errors; None for none.
     block_bytes : memory of a block.
+    world : processes that share out the effects of every block, and all get it whole; None for this one alone.
     options : `encoder`, `readout`, `backend`, `precision` of `causal_scores`.
 
     Raises
@@ -122,13 +139,24 @@ def score_blocks(
             f"the scores of one effect by {n_inputs} inputs need {BLOCK_COPIES * itemsize * n_inputs} bytes of memory, more than"
             f" the {block_bytes} allowed; allow more"
         )
-    if n_targets is None or rows >= n_targets:
+    alone = world is None or world.size == 1
+    if n_targets is None or (alone and rows >= n_targets):
         yield _block(model, batches, 0, targets, population, options)
         return
     for first in range(0, n_targets, rows):
         span = slice(first, min(first + rows, n_targets))
         part = torch.arange(span.start, span.stop) if targets is None else targets[span]
-        yield _block(model, batches, first, part, population, options)
+        if world is None or len(part) < world.size:
+            yield _block(model, batches, first, part, population, options)
+            continue
+        mine = world.share(torch.arange(len(part)))
+        found = _block(model, batches, first, part[mine.to(part.device)], population, options)
+        yield ScoreBlock(
+            first,
+            world.assemble(found.absolute, mine, len(part)),
+            world.assemble(found.signed, mine, len(part)),
+            None if found.error is None else world.assemble(found.error, mine, len(part)),
+        )
 
 
 def _block(

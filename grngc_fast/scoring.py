@@ -14,7 +14,7 @@ from .errors import InputError
 from .jacobian import ModulePieces, factors_at, jacobian_pieces
 from .score_blocks import score_blocks
 from .score_sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink
-from .training import Windows
+from .training import Windows, World
 
 # Flops that scores may cost before a sample of the windows is taken: half a minute of 2 cores or of a GPU.
 EXACT_FLOPS = {"cpu": 4e12, "cuda": 4e14}
@@ -68,6 +68,7 @@ def score_graph(
     options: ScoreOptions,
     generator: torch.Generator,
     metadata: dict[str, Any],
+    world: World,
 ) -> Graph:
     """Score every cause of every effect.
 
@@ -81,7 +82,9 @@ def score_graph(
     names, causes : of the effects and the causes.
     generator : CPU generator that a sample is drawn from; untouched where all windows are taken.
     metadata : settings that the graph keeps.
+    world : processes that share out the effects of every block; all get the whole graph.
     """
+    network.zero_grad(set_to_none=True)
     total = len(windows)
     some = windows.inputs(slice(0, 2))
     n_windows = min(total, options.windows or affordable_windows(network, some, len(names)))
@@ -94,6 +97,7 @@ def score_graph(
         len(names),
         some[0].numel(),
         population=total if 1 < n_windows < total else None,
+        world=world,
     )
     sink = options.sink(names, causes)
     error = sink.take(blocks)

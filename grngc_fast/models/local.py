@@ -76,7 +76,9 @@ class LocalMLP(nn.Module):
         slopes = ACTIVATIONS[self.activation].slope(self._units(self._columns(x), encoder, bias))
         rows = torch.arange(len(encoder), device=x.device)
         columns = torch.arange(self.n_series, device=x.device).expand(len(encoder), -1)
-        block = Block(readout[:, None], encoder, slopes, None if skip is None else skip[:, None], rows[:, None], columns)
+        block = Block(
+            readout[:, None], encoder, slopes, None if skip is None else skip[:, None], rows[:, None], columns
+        )
         return GroupedFactors((block,), len(x), len(encoder), self.n_series, self.n_lags)
 
     @torch.no_grad()
