@@ -296,6 +296,8 @@ def test_digests_tell_values_shapes_and_types_apart():
         "y",
     ]
     assert len({digest([v]) for v in differ}) == len(differ)
+    big = np.random.default_rng(0).standard_normal((3000, 1700))
+    assert digest([big]) == digest([np.asfortranarray(big)]) != digest([big[::-1]])
     assert digest([x, x[:2]]) == digest([x.copy(), x[:2].copy()])
     assert plain({"a": (np.int64(1), np.float32(0.5), None, "b")}) == {"a": [1, 0.5, None, "b"]}
     weights = own_module(), own_module()
