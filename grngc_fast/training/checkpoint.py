@@ -79,8 +79,8 @@ class Checkpoint:
                 file.flush()
                 os.fsync(handle)
             os.replace(name, self.file)
-        except RuntimeError as error:  # torch's own word for a full disk
-            raise OSError(str(error)) from error
+        except RuntimeError as error:  # torch's own word for it
+            raise OSError(f"not written whole, as on a full disk: {error}") from error
         finally:
             Path(name).unlink(missing_ok=True)
 
