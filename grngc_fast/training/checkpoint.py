@@ -7,19 +7,21 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..errors import InputError
 
 FILE = "checkpoint.pt"
 _PROGRAM = "grngc_fast checkpoint"
 _FORMAT = 1
+_SLAB = 2**22
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ class Checkpoint:
                 file.flush()
                 os.fsync(handle)
             os.replace(name, self.file)
-        except RuntimeError as error:  # torch's own word for a full disk
-            raise OSError(str(error)) from error
+        except RuntimeError as error:  # torch's own word for it
+            raise OSError(f"not written whole, as on a full disk: {error}") from error
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -103,7 +105,9 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, torch.nn.Module):
         return f"{type(value).__qualname__} {digest([repr(value), *value.state_dict().items()])}"
-    if isinstance(value, (np.ndarray, torch.Tensor)) or hasattr(value, "to_numpy") or hasattr(value, "toarray"):
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(repr, value))
+    if isinstance(value, (np.ndarray, torch.Tensor)) or hasattr(value, "to_numpy") or hasattr(value, "tocoo"):
         return digest([value])
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
@@ -111,26 +115,37 @@ def plain(value: Any) -> Any:
 def digest(values: Any) -> str:
     """The first half of the SHA-256 of arrays, tensors, tables and text, one after another, with their shapes."""
     result = hashlib.sha256()
-    for value in _flat(values):
-        array = np.ascontiguousarray(value)
+    for array in _arrays(values):
         result.update(f"{array.dtype}{array.shape}".encode())
-        result.update(array.data if array.dtype != object else repr(array.tolist()).encode())
+        for part in _slabs(array):
+            result.update(np.ascontiguousarray(part).data if part.dtype != object else repr(part.tolist()).encode())
     return result.hexdigest()[:32]
 
 
-def _flat(value: Any) -> Any:
+def _arrays(value: Any) -> Iterator[NDArray[Any]]:
     if isinstance(value, (list, tuple)):
         for item in value:
-            yield from _flat(item)
+            yield from _arrays(item)
+    elif isinstance(value, np.ndarray):
+        yield value
     elif isinstance(value, torch.Tensor):
+        yield np.array(str(value.shape))
         yield value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    elif hasattr(value, "toarray"):
+    elif hasattr(value, "tocoo"):
         table = value.tocoo()
-        yield from (table.data, *table.coords, np.array(table.shape))
+        yield from (table.data, table.row, table.col, np.array(table.shape))
     elif hasattr(value, "to_numpy"):
         yield from (np.array([str(name) for name in getattr(value, "columns", ())]), value.to_numpy())
     else:
-        yield np.array(value) if isinstance(value, (np.ndarray, np.generic)) else np.array(repr(value))
+        yield np.array(repr(value))
+
+
+def _slabs(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Rows at a time: those that do not lie together are copied."""
+    table = array.reshape(1) if array.ndim == 0 else array
+    rows = max(1, _SLAB // max(1, table[:1].size))
+    for start in range(0, len(table), rows):
+        yield table[start : start + rows]
 
 
 def _load(file: Path, mmap: bool = False) -> dict[str, Any] | None:

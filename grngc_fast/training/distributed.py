@@ -122,7 +122,7 @@ class World:
         try:
             collective()
         except RuntimeError as error:
-            reason = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0].partition(". ")[0]
             raise ProcessLostError(
                 f"process {self.rank} of {self.size}: another process ended or did not answer ({reason}); start the run again:"
                 " with a checkpoint it goes on from the last one"

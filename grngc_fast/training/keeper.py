@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 import warnings
-from types import TracebackType
 
 import torch
 
@@ -19,7 +18,7 @@ ASK_SECONDS = 1.0
 
 
 class Keeper:
-    """Gives a trainer the state that its checkpoint holds, and keeps the checkpoint up to date while entered.
+    """Gives a trainer the state that its checkpoint holds, and keeps the checkpoint up to date.
 
     Raises
     ------
@@ -27,9 +26,8 @@ class Keeper:
         state that a checkpoint cannot hold.
     """
 
-    def __init__(self, trainer: Trainer, checkpoint: Checkpoint, world: World) -> None:
-        self._trainer, self._checkpoint, self._world = trainer, checkpoint, world
-        self._interruption = Interruption()
+    def __init__(self, trainer: Trainer, checkpoint: Checkpoint, world: World, interruption: Interruption) -> None:
+        self._trainer, self._checkpoint, self._world, self._interruption = trainer, checkpoint, world, interruption
         with world.refused_together():
             state = checkpoint.read() if world.rank == 0 else None
         state = world.first(state)
@@ -45,15 +43,6 @@ class Keeper:
         self._kept = self._asked_at = trainer.steps
         self._ask_at = trainer.steps + 1
         self._written = self._asked = time.monotonic()
-
-    def __enter__(self) -> Keeper:
-        self._interruption.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._interruption.__exit__(kind, error, trace)
 
     def after_step(self) -> None:
         """Write if it is time to, if the run is finished, or if it is to stop.

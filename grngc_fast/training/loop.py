@@ -14,6 +14,7 @@ from ..errors import FitDivergedWarning
 from .checkpoint import Checkpoint
 from .distributed import World
 from .history import History
+from .interruption import Interruption
 from .keeper import Keeper
 from .options import TrainingOptions
 from .trainer import Trainer, advice
@@ -55,7 +56,9 @@ def train(
     world = World() if world is None else world
     trainer = Trainer(model, windows, options, generator, world)
     with contextlib.ExitStack() as stack:
-        keeper = None if checkpoint is None else stack.enter_context(Keeper(trainer, checkpoint, world))
+        keeper = None
+        if checkpoint is not None:
+            keeper = Keeper(trainer, checkpoint, world, stack.enter_context(Interruption()))
         hidden = verbose < 1 or world.rank > 0
         bar = stack.enter_context(
             tqdm(total=options.max_steps, initial=trainer.steps, disable=hidden, unit="step", dynamic_ncols=True)

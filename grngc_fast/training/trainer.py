@@ -145,16 +145,13 @@ class Trainer:
         n_targets = n_outputs if targets is None else len(targets)
         windows, share = index[: self._sample.n_windows], 1.0
         if len(windows) >= world.size:
-            mine = world.share(windows)
-            share = len(mine) / len(windows)
+            share = len(world.share(windows)) / len(windows)
+            windows = world.share(windows)
         else:
-            mine, targets = (
-                windows,
-                world.share(torch.arange(n_outputs, device=index.device) if targets is None else targets),
-            )
+            targets = world.share(torch.arange(n_outputs, device=index.device) if targets is None else targets)
             if not len(targets):
                 return self._training.steps.new_zeros(())
-        return gradient_l1(self.model, self._training.inputs(mine), targets=targets) / n_targets * share
+        return gradient_l1(self.model, self._training.inputs(windows), targets=targets) / n_targets * share
 
     def _add_gradients(self, loss: Tensor) -> None:
         """Gradients of the loss of all processes, each of which passes its part."""
