@@ -38,9 +38,9 @@ class PenaltySample:
 def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     """As many rows (window, target) as cost what the forecast costs; whole windows first, then targets of one window.
 
-    A forecast takes three times the flops of its forward pass, a penalty row 6 Q K and more with a linear path, and a window three times the flops of
-    its factors once for all of its rows. At equal cost many targets of one window converge better than few targets of
-    many windows. Leaves the model in eval mode.
+    A forecast takes three times the flops of its forward pass, a penalty row 6 Q K and more with a linear path, and a window
+    three times the flops of its factors once for all of its rows. At equal cost many targets of one window converge better
+    than few targets of many windows. Leaves the model in eval mode.
     """
     model.eval()
     model, batch = causal_part(model, batch)

@@ -5,8 +5,8 @@
 is the loss MSE + (lam / P) sum_ij mean_n |J_ij| of a network whose Jacobian is W, target by target (m: intercepts). It is convex,
 and its solution has exact zeros. Each target works on a small set of inputs: cyclic coordinate descent on the Gram matrix of the
 set, for a batch of targets at once, then the gradient over all inputs, which admits those that violate the optimality
-condition |(2/N) x_j . r_i| <= lam. A round costs 2 N P Q flop for that gradient; the rest grows with the sets, not with Q. Targets
-whose sets grow large are finished by accelerated proximal gradient steps on all inputs instead, 4 N P Q flop each.
+condition |(2/N) x_j . r_i| <= lam. A round costs 2 N P Q flop for that gradient; the rest grows with the sets, not with Q.
+Targets whose sets grow large are finished by accelerated proximal gradient steps on all inputs instead, 4 N P Q flop each.
 """
 
 from __future__ import annotations
