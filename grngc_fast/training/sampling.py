@@ -60,7 +60,8 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     windows = int(budget / (window + n_targets * row))
     if windows >= 1:
         return PenaltySample(min(n_windows, windows), n_targets)
-    return PenaltySample(1, min(n_targets, max(1, int((budget - window) / row))))
+    # A window that alone costs more than the budget is not paid for the sake of a row or two.
+    return PenaltySample(1, min(n_targets, max(1, int(max(budget - window, window) / row))))
 
 
 def _counted(function: Callable[[], T]) -> tuple[T, int]:
