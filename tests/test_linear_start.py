@@ -70,7 +70,6 @@ def test_all_of_it_still_learns_after_a_step(kind):
     penalised(model, data, lam).backward()
     for name, parameter in model.named_parameters():
         assert parameter.isfinite().all() and parameter.grad.isfinite().all(), name
-        # A row whose length is zero has no direction to learn; the others of the parameter do.
         assert parameter.grad.norm() > 0, f"{name} learns nothing"
 
 
@@ -80,9 +79,9 @@ def test_training_from_there_ends_below_the_best_linear_forecaster(kind):
     model, data, lam = MODELS[kind](generator=generator), windows(400, torch.float32), 0.02
     start_linear(model, data, lam)
     model.eval()
-    linear = float(penalised(model, data, lam))
-    train(model, data, TrainingOptions(lam, 300, 64, 5e-3, validation_fraction=0.0), generator)
-    assert float(penalised(model, data, lam)) < 0.98 * linear
+    linear = penalised(model, data, lam).item()
+    train(model, data, TrainingOptions(lam, 150, 64, 1e-2, validation_fraction=0.0), generator)
+    assert penalised(model, data, lam).item() < 0.98 * linear
 
 
 def test_the_start_is_the_minimum_among_linear_forecasters():
@@ -123,7 +122,7 @@ def test_held_out_windows_take_no_part_in_the_start(model):
     found = GRNGC(model, **STILL, early_stopping=True, validation_fraction=0.25).fit(X)
     data = standardised(found, X)
     seen, held_out = data.split(0.25)
-    assert len(held_out) == 50 or len(held_out) == 49
+    assert len(held_out) == 50
     skip = found.model_.skip.detach()
     from_seen, from_all = (sparse_linear(w.columns(), w.targets(), 0.1).weight for w in (seen, data))
     torch.testing.assert_close(skip, from_seen, rtol=0, atol=1e-6)
