@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Entries of the gradient over all inputs that are held at a time.
-BLOCK_ELEMENTS = 2**24
+BLOCK_ELEMENTS = 2**22
 # Entries of the inputs gathered, and of the Gram matrices, for the sets of a batch of targets.
 GATHERED_ELEMENTS = 2**22
 # Inputs that a target starts with, and the most it admits in one round.
@@ -65,7 +65,7 @@ def sparse_linear(
     tolerance : relative excess of the optimality condition that is let pass.
     start : (P, Q) weights to start from, such as the solution for another lam.
 
-    Beside x, y and the result the memory is that of a block of targets: some arrays of 64 MiB.
+    Beside x, y and the result the memory is that of a block of targets: some twenty arrays of 16 MiB.
     """
     if not lam > 0:
         raise ValueError(f"lam={lam!r}; a sparse solution needs a positive one")
