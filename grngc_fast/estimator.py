@@ -45,19 +45,23 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : "mlp", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows (N, L, P), oldest
-        step first, to forecasts (N, P). "mlp" is the safe choice where data are few. A module is copied for every fit, with
-        the weights that it has; if it offers `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its
-        readout and encoder are looked for.
+    model : "auto", "mlp", "local", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
+        (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
+        each target, where its held-out error beats that of linear forecasters and it is not too large, else "mlp". A module
+        is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
+        (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
-    lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
-        validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
-    hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of the series read above 512;
-        8 for each set of `candidates`.
+    lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
+        least held-out error of penalised linear forecasters, or of local units, from 250 windows on; else 0.1. A larger one
+        gives sparser graphs.
+    hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
+        more than 512 of them and no linear path; 6 to 16 for each target of "local", 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
-    skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden
-        layer has to grow with them.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay.
+    skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
+        has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the
+        minimum of the loss among linear forecasters, which is found exactly.
+    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps at 2e-3; 600 at 5e-3 of "local"; 300 at
+        5e-4 of "mlp" from a linear start, fewer and smaller ones above 1000 inputs.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
         parameters. Off, all windows are trained on, which short series need.
