@@ -13,8 +13,8 @@ from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
-from .path import LambdaPath, lambda_path
 from .memory import MemoryEstimate, estimate_memory
+from .path import LambdaPath, lambda_path
 from .penalty import gradient_frobenius, gradient_l1
 from .scores import causal_scores, top_edges
 

@@ -16,8 +16,8 @@ DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
 SKIP_ABOVE_INPUTS = 200
 HIDDEN = 128
-# Of each network where the candidates of targets differ: on 100 genes of DREAM4 with 20 decoys to a target 8, 32 and 128 units gave
-# AUPRC .42, .35 and .30 among the candidates, in a third of the time.
+# Of each network where the candidates of targets differ: on 100 genes of DREAM4 with 20 decoys to a target 8, 32 and 128 units
+# gave AUPRC .42, .35 and .30 among the candidates, in a third of the time.
 GROUP_HIDDEN = 8
 # Local units for each target, and the weights of all of them that are worth their time without being asked for.
 LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
@@ -25,7 +25,8 @@ LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
 COLD, LOCAL, WARM = (1000, 2e-3), (600, 5e-3), (300, 5e-4)
 # Of the pilot that weighs local units, in as many steps.
 PILOT_HIDDEN = 8
-# Above this many inputs steps from a linear start grow fewer and shorter: each costs as their number, and its noise adds up over a row.
+# Above this many inputs steps from a linear start grow fewer and shorter: each costs as their number, and its noise adds up over
+# a row.
 WARM_INPUTS, FEWEST_STEPS = 1000, 40
 
 

@@ -179,7 +179,7 @@ def test_processes_without_a_seed_take_that_of_the_first(pair):
 @pytest.mark.parametrize(
     ("options", "data", "message"),
     [
-        ({"lam": 0.2}, {}, "processes 0 and 1 of 2 differ in lam: 0.1 and 0.2; give every process the same"),
+        ({"lam": 0.2}, {}, "processes 0 and 1 of 2 differ in lam: None and 0.2; give every process the same"),
         ({"random_state": 1}, {}, "differ in generator_seed: .*; random_state: 0 and 1"),
         ({}, {"seed": 1}, "differ in data: '[0-9a-f]{32}' and '[0-9a-f]{32}'"),
         ({"lags": 0}, {}, "lags=0; expected"),

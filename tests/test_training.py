@@ -14,7 +14,7 @@ from grngc_fast import FitDivergedWarning, InputError, gradient_l1
 from grngc_fast.models import LSTM, MLP
 from grngc_fast.training import TrainingOptions, Windows, train
 from grngc_fast.training.batches import Batches
-from grngc_fast.training.sampling import choose_sample
+from grngc_fast.training.sampling import CHEAP_FLOPS, PenaltySample, choose_sample
 
 
 def options(**changes) -> TrainingOptions:
@@ -209,10 +209,19 @@ def test_small_problems_pay_the_whole_penalty_and_large_ones_a_sample_of_targets
 
 def test_what_a_window_costs_before_its_rows_is_counted():
     """The recurrence of an LSTM is paid once a window, whatever its targets: 12 H^2 (H + P) flop a lag and more."""
-    p, width = 300, 128
+    p, width = 200, 64
     for lags in (2, 6):
         model = LSTM(p, lags, width)
         chosen = choose_sample(model, torch.zeros(64, lags, p))
         a_window = 3 * 8 * width**2 * (width + p) * (lags - 1) + 6 * p * p * lags * width
         assert chosen.n_targets == p
-        assert chosen.n_windows * a_window < 3e9 < 2 * (chosen.n_windows + 1) * a_window
+        assert chosen.n_windows == pytest.approx(CHEAP_FLOPS / a_window, rel=0.25)
+
+
+def test_a_window_that_costs_more_than_the_budget_has_rows_for_as_much():
+    assert choose_sample(LSTM(300, 6, 128), torch.zeros(64, 6, 300)) == PenaltySample(1, 300)
+    model = LSTM(2000, 3, 64)
+    chosen = choose_sample(model, torch.zeros(1, 3, 2000))
+    a_row, a_window = 6 * 2000 * 3 * 64, 3 * 8 * 64**2 * (64 + 2000) * 2
+    assert chosen.n_windows == 1
+    assert a_window / 4 < chosen.n_targets * a_row < 2 * CHEAP_FLOPS

@@ -10,7 +10,7 @@ from typing import Any
 from .. import __version__
 from ..estimator import GRNGC, MODELS
 from ..jacobian import ACTIVATIONS
-from ..models import FORECASTERS, options_of
+from ..models import options_of
 from . import commands
 
 NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")

@@ -92,7 +92,8 @@ class LocalMLP(nn.Module):
 
     def _units(self, inputs: Tensor, encoder: Tensor, bias: Tensor) -> Tensor:
         """(N, E, hidden) before the activation."""
-        return F.linear(inputs, encoder.flatten(0, 1), bias.flatten()).unflatten(1, bias.shape)
+        units: Tensor = F.linear(inputs, encoder.flatten(0, 1), bias.flatten()).unflatten(1, bias.shape)
+        return units
 
     def _columns(self, x: Tensor) -> Tensor:
         """(N, L, C), oldest first -> (N, L * C), most recent first."""

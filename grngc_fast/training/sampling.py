@@ -38,9 +38,9 @@ class PenaltySample:
 def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     """As many rows (window, target) as cost what the forecast costs; whole windows first, then targets of one window.
 
-    A forecast takes three times the flops of its forward pass, a penalty row 6 Q K and more with a linear path, and a window three times the flops of
-    its factors once for all of its rows. At equal cost many targets of one window converge better than few targets of
-    many windows. Leaves the model in eval mode.
+    A forecast takes three times the flops of its forward pass, a penalty row 6 Q K and more with a linear path, and a window
+    three times the flops of its factors once for all of its rows. At equal cost many targets of one window converge better
+    than few targets of many windows. Leaves the model in eval mode.
     """
     model.eval()
     model, batch = causal_part(model, batch)
@@ -60,7 +60,8 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     windows = int(budget / (window + n_targets * row))
     if windows >= 1:
         return PenaltySample(min(n_windows, windows), n_targets)
-    return PenaltySample(1, min(n_targets, max(1, int((budget - window) / row))))
+    # A window that alone costs more than the budget is not paid for the sake of a row or two.
+    return PenaltySample(1, min(n_targets, max(1, int(max(budget - window, window) / row))))
 
 
 def _counted(function: Callable[[], T]) -> tuple[T, int]:

@@ -5,8 +5,8 @@
 is the loss MSE + (lam / P) sum_ij mean_n |J_ij| of a network whose Jacobian is W, target by target (m: intercepts). It is convex,
 and its solution has exact zeros. Each target works on a small set of inputs: cyclic coordinate descent on the Gram matrix of the
 set, for a batch of targets at once, then the gradient over all inputs, which admits those that violate the optimality
-condition |(2/N) x_j . r_i| <= lam. A round costs 2 N P Q flop for that gradient; the rest grows with the sets, not with Q. Targets
-whose sets grow large are finished by accelerated proximal gradient steps on all inputs instead, 4 N P Q flop each.
+condition |(2/N) x_j . r_i| <= lam. A round costs 2 N P Q flop for that gradient; the rest grows with the sets, not with Q.
+Targets whose sets grow large are finished by accelerated proximal gradient steps on all inputs instead, 4 N P Q flop each.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ def _solve_block(x: Tensor, columns: Tensor, y: Tensor, weight: Tensor, lam: flo
     rows = torch.arange(len(y), device=x.device)
     gradient = torch.addmm(y, weight, columns, alpha=-1).mm(x).mul_(2 / n_windows)
     size = min(n_inputs, max(FIRST_INPUTS, int((weight != 0).sum(1).max())))
+    violation = 0.0
     for _ in range(MAX_ROUNDS):
         if size > MAX_INPUTS:
             break
@@ -102,16 +103,19 @@ def _solve_block(x: Tensor, columns: Tensor, y: Tensor, weight: Tensor, lam: flo
             residual[part] = torch.baddbmm(target[part, None], w[:, None], inputs, alpha=-1)[:, 0]
         weight[rows] = own
         gradient = torch.mm(residual, x, out=gradient).mul_(2 / n_windows)
-        excess = (gradient.abs() - lam).masked_fill_(own != 0, 0)
+        # An input that is chosen has to keep to lam, on the side of its weight.
+        idle = own == 0
+        excess = gradient.sub(own.sign(), alpha=lam).abs_().sub_(idle.to(own.dtype), alpha=lam)
         worst = excess.amax(1)
         unsolved = worst > tolerance * lam
+        violation = max(violation, float(worst.masked_fill(unsolved, 0).max()) / lam)
         if not bool(unsolved.any()):
-            return max(0.0, float(worst.max()) / lam)
-        admitted = (excess > tolerance * lam).sum(1).clamp(max=FIRST_INPUTS)
-        size = min(n_inputs, int(((own != 0).sum(1) + admitted)[unsolved].max()))
+            return violation
+        admitted = ((excess > tolerance * lam) & idle).sum(1).clamp(max=FIRST_INPUTS)
+        size = min(n_inputs, int(((~idle).sum(1) + admitted)[unsolved].max()))
         rows, gradient = rows[unsolved], gradient[unsolved]
-    weight[rows], violation = _accelerate(x, columns, y[rows], weight[rows], lam, tolerance)
-    return violation
+    weight[rows], left = _accelerate(x, columns, y[rows], weight[rows], lam, tolerance)
+    return max(violation, left)
 
 
 def _accelerate(x: Tensor, columns: Tensor, y: Tensor, w: Tensor, lam: float, tolerance: float) -> tuple[Tensor, float]:
