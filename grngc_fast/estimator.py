@@ -108,8 +108,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     model_ : the trained torch module, on standardised series.
     scaler_ : sklearn StandardScaler of the series.
     feature_names_in_ : names, where the data had them. n_features_in_ : P.
-    fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options decided),
-        "linear_start", "training", "scores".
+    fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options
+        decided), "linear_start", "training", "scores".
 
     Example
     -------
