@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +29,7 @@ from .row_blocks import row_blocks
 from .score_sinks import Graph
 from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
+from .stopwatch import Stopwatch
 from .training import History, TrainingOptions, Windows, World, start_linear, train
 
 MODELS = ("auto", *FORECASTERS)
@@ -111,7 +111,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
     scaler_ : sklearn StandardScaler of the series.
-    feature_names_in_ : names, where the data had them. n_features_in_ : P. fit_seconds_ : training and scores.
+    feature_names_in_ : names, where the data had them. n_features_in_ : P.
+    fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options
+        decided), "linear_start", "training", "scores".
 
     Example
     -------
@@ -205,7 +207,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
             table = as_series_table(X)
             device = _device(self.device)
-            started = time.perf_counter()
+            watch = Stopwatch()
             scaler = _fitted_scaler(table)
             edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
             windows = self._windows(edges, _standardised(scaler, table), device)
@@ -220,17 +222,22 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 network = self._network(plan, windows, edges, generator)
                 self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
+            watch.lap("plan")
             if plan.linear_start:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
+            watch.lap("linear_start")
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
+        watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
         names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
         graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings, world)
+        watch.lap("scores")
         # All at once, so that a fit that fails leaves an earlier one whole.
         self.scaler_, self.model_, self.candidates_ = scaler, network, edges
         self.graph_: Graph = graph
         self.history_: History = history
-        self.fit_seconds_ = time.perf_counter() - started
+        self.timings_ = watch.seconds
+        self.fit_seconds_ = sum(watch.seconds.values())
         self.n_features_in_ = table.n_series
         if table.named:
             self.feature_names_in_ = np.array(table.names, dtype=object)
