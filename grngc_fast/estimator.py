@@ -224,7 +224,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             options = self._training_options(plan)
             watch.lap("plan")
             if plan.linear_start:
-                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
+                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world, self.verbose)
             watch.lap("linear_start")
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
         watch.lap("training")

@@ -174,7 +174,9 @@ def memory_of(
     parameters = FLOAT * sum(sizes)
     n_inputs = n_causes * n_lags
     entries = FLOAT * n_effects * n_inputs
-    linear = entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
+    linear = (
+        entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
+    )
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
     arrays = FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.

@@ -89,11 +89,11 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         )
         return network.to(windows.steps.device)
 
-    evidence = None
+    evidence, verbose = None, options["verbose"] if world.rank == 0 else 0
     if starts and named != "local" and (pilot or options["lam"] is None):
         training = TrainingOptions(0.0, LOCAL[0], options["batch_size"], LOCAL[1], validation_fraction=0.0)
         builder = build_local if pilot else None
-        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed))
+        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed), verbose)
         evidence = world.first(found)
     model = named
     if named == "auto":

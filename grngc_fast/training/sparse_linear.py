@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 # Entries of the gradient over all inputs that are held at a time.
 BLOCK_ELEMENTS = 2**22
@@ -54,7 +55,7 @@ def lam_max(x: Tensor, y: Tensor) -> float:
 
 
 def sparse_linear(
-    x: Tensor, y: Tensor, lam: float, *, tolerance: float = 1e-2, start: Tensor | None = None
+    x: Tensor, y: Tensor, lam: float, *, tolerance: float = 1e-2, start: Tensor | None = None, verbose: int = 0
 ) -> SparseLinear:
     """Solve it for all targets.
 
@@ -64,6 +65,7 @@ def sparse_linear(
     lam : positive penalty strength.
     tolerance : relative excess of the optimality condition that is let pass.
     start : (P, Q) weights to start from, such as the solution for another lam.
+    verbose : 1 shows a progress bar.
 
     Beside x, y and the result the memory is that of a block of targets: some twenty arrays of 16 MiB.
     """
@@ -75,9 +77,11 @@ def sparse_linear(
     columns = x.T.contiguous()
     weight = x.new_zeros(n_targets, n_inputs) if start is None else start.clone()
     violation = 0.0
-    for rows in torch.arange(n_targets, device=x.device).split(max(1, BLOCK_ELEMENTS // n_inputs)):
-        block = slice(int(rows[0]), int(rows[-1]) + 1)
-        violation = max(violation, _solve_block(x, columns, targets[block], weight[block], lam, tolerance))
+    rows = max(1, BLOCK_ELEMENTS // n_inputs)
+    with tqdm(total=n_targets, desc="linear start", unit="series", disable=verbose < 1, dynamic_ncols=True) as bar:
+        for block in (slice(first, first + rows) for first in range(0, n_targets, rows)):
+            violation = max(violation, _solve_block(x, columns, targets[block], weight[block], lam, tolerance))
+            bar.update(len(targets[block]))
     return SparseLinear(weight, y_mean - weight @ x_mean, violation)
 
 
