@@ -22,6 +22,8 @@ from tqdm.auto import tqdm
 BLOCK_ELEMENTS = 2**22
 # Entries of the inputs gathered, and of the Gram matrices, for the sets of a batch of targets.
 GATHERED_ELEMENTS = 2**22
+# Times as many of both on a GPU, where a batch's many small kernels cost their launches.
+CUDA_SHARE = 32
 # Inputs that a target starts with, and the most it admits in one round.
 FIRST_INPUTS = 32
 # Sets above this size cost more than steps on all inputs. One core, 1000 windows: 1000 x 1000 with 107 inputs chosen per target
@@ -77,7 +79,8 @@ def sparse_linear(
     columns = x.T.contiguous()
     weight = x.new_zeros(n_targets, n_inputs) if start is None else start.clone()
     violation = 0.0
-    rows = max(1, BLOCK_ELEMENTS // n_inputs)
+    share = CUDA_SHARE if x.is_cuda else 1
+    rows = max(1, share * BLOCK_ELEMENTS // n_inputs)
     with tqdm(total=n_targets, desc="linear start", unit="series", disable=verbose < 1, dynamic_ncols=True) as bar:
         for block in (slice(first, first + rows) for first in range(0, n_targets, rows)):
             violation = max(violation, _solve_block(x, columns, targets[block], weight[block], lam, tolerance))
@@ -99,7 +102,8 @@ def _solve_block(x: Tensor, columns: Tensor, y: Tensor, weight: Tensor, lam: flo
         # What is not zero stays, and the largest gradients fill the set up.
         chosen = gradient.abs_().masked_fill_(own != 0, torch.inf).topk(size, dim=1, sorted=False).indices
         residual = torch.empty_like(target)
-        batch = max(1, GATHERED_ELEMENTS // (size * max(size, n_windows)))
+        elements = GATHERED_ELEMENTS * (CUDA_SHARE if x.is_cuda else 1)
+        batch = max(1, elements // (size * max(size, n_windows)))
         for part in torch.arange(len(rows), device=x.device).split(batch):
             inputs = columns[chosen[part]]
             w = _descend(inputs, target[part], own[part].gather(1, chosen[part]), lam, tolerance)
