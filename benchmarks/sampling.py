@@ -129,26 +129,26 @@ def _trained(windows: Windows, sample: PenaltySample, steps: int, seed: int) -> 
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """Accuracy at equal time and gradient noise, over the time of a step."""
+    """Accuracy at equal time and gradient noise of each sample, the cheapest step on top."""
     from matplotlib.figure import Figure
 
     values = {(row.method, row.metric): row.value for row in rows}
-    labels = list(dict.fromkeys(row.method for row in rows))
-    times = [values[label, "training step"] for label in labels]
+    labels = sorted(dict.fromkeys(row.method for row in rows), key=lambda label: -values[label, "training step"])
     figure = Figure(figsize=(10, 4.5), layout="constrained")
-    accuracy, noise = figure.subplots(1, 2)
+    accuracy, noise = figure.subplots(1, 2, sharey=True)
+    places = range(len(labels))
     for metric, marker in (("AUROC", "s"), ("AUPRC", "o")):
         means = [values[label, metric] for label in labels]
         spreads = [values.get((label, f"{metric} sd"), 0.0) for label in labels]
-        accuracy.errorbar(times, means, spreads, fmt=marker, capsize=3, label=metric)
-    noise.loglog(times, [values[label, "gradient noise"] for label in labels], "o")
-    for axes, metric in ((accuracy, "AUPRC"), (noise, "gradient noise")):
-        for label, time in zip(labels, times, strict=True):
-            at = time, values[label, metric]
-            axes.annotate(label.replace("automatic, ", "auto "), at, (4, 5), textcoords="offset points", fontsize=7)
-        axes.margins(0.15)
-    accuracy.set(xscale="log", xlabel="time of a step, ms", ylabel="at equal time of training")
-    accuracy.legend(frameon=False, loc="lower left")
-    noise.set(xlabel="time of a step, ms", ylabel="squared relative error of the penalty's gradient")
+        accuracy.errorbar(means, places, xerr=spreads, fmt=marker, capsize=3, label=metric)
+    noise.semilogx([values[label, "gradient noise"] for label in labels], places, "o")
+    costs = [(values[label, "training step"], values[label, "steps"]) for label in labels]
+    ticks = [f"{label}\n{time:.1f} ms, {count:.0f} steps" for label, (time, count) in zip(labels, costs, strict=True)]
+    accuracy.set_yticks(places, ticks, fontsize=8)
+    for axes in (accuracy, noise):
+        axes.grid(axis="y", alpha=0.3)
+    accuracy.set(xlabel="in the same time of training")
+    accuracy.legend(frameon=False, loc="upper left")
+    noise.set(xlabel="squared relative error of the penalty's gradient")
     figure.suptitle(f"Penalty samples, windows x targets: Lorenz-96, P = {rows[0].P}, F = {FORCING:g}")
     figure.savefig(path, dpi=150)
