@@ -223,8 +223,8 @@ def test_one_process_goes_on_with_what_two_began(pair, tmp_path):
 def test_a_process_killed_ends_the_job_and_leaves_the_checkpoint(tmp_path):
     np.savetxt(tmp_path / "table.csv", series(), delimiter=",", header="a,b,c,d,e", comments="")
     file = tmp_path / "kept" / FILE
-    fit_it = f"fit {tmp_path / 'table.csv'} --quiet --lam 0.1 --hidden 8 --max-steps 1000000 --device cpu --out {tmp_path / 'out'}"
-    keep_it = f"--checkpoint {file.parent} --checkpoint-minutes 0.001"
+    fit_it = f"fit {tmp_path / 'table.csv'} --quiet --lam 0.1 --hidden 8 --max-steps 1000000 --device cpu"
+    keep_it = f"--out {tmp_path / 'out'} --checkpoint {file.parent} --checkpoint-minutes 0.001"
     launch = "-m torch.distributed.run --standalone --nproc-per-node=2 -m grngc_fast"
     job = subprocess.Popen(
         [sys.executable, *launch.split(), *fit_it.split(), *keep_it.split()],
