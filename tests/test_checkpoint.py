@@ -19,7 +19,7 @@ from grngc_fast.graph import CausalGraph
 from grngc_fast.training import Trainer
 from grngc_fast.training.checkpoint import FILE, digest, plain
 
-SIZE = {"lam": 0.1, "max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
+SIZE = {"model": "mlp", "lam": 0.1, "max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
 
 
 def series(n_series: int = 4) -> np.ndarray:
