@@ -140,10 +140,11 @@ def fit(n_series: int, n_steps: int, system: str, forcing: float, threads: int) 
     data = simulated(n_series, n_steps, system, forcing)
     found = GRNGC(device="cpu", random_state=SEED).fit(data.X)
     peak = peak_memory()
-    batch = torch.as_tensor(found.scaler_.transform(data.X[:-1]), dtype=torch.float32)[: found.batch_size, None]
+    settings = found.graph_.metadata
+    scaled = torch.as_tensor(found.scaler_.transform(data.X[:-1]), dtype=torch.float32)
+    batch = scaled[: settings["batch_size"], None]
     truth = data.truth.any(-1) if data.truth.ndim == 3 else data.truth
     areas = evaluate(found.graph_, truth)
-    settings = found.graph_.metadata
     return Fitted(
         settings["model"],
         settings["hidden"][0],

@@ -60,8 +60,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
         has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the
         minimum of the loss among linear forecasters, which is found exactly.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps at 2e-3; 600 at 5e-3 of "local"; 300 at
-        5e-4 of "mlp" from a linear start, fewer and smaller ones above 1000 inputs.
+    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 600 at 5e-3
+        of "local"; of "mlp" from a linear start 300 at 5e-4, above 500 inputs 100 of 512 windows, above 1000 fewer and smaller.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
         parameters. Off, all windows are trained on, which short series need.
@@ -135,7 +135,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         activation: str | None = None,
         skip: bool | None = None,
         max_steps: int | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         learning_rate: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -342,7 +342,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             edges.n_causes,
             self.lags,
             n_steps,
-            batch_size=self.batch_size,
+            batch_size=plan.batch_size,
             dense=dense,
             edges_per_target=self.edges_per_target,
             sampled=self.score_windows is not None,
@@ -358,7 +358,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         return TrainingOptions(
             lam=plan.lam,
             max_steps=int(plan.max_steps),
-            batch_size=int(self.batch_size),
+            batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
             validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
             patience=self.patience if self.early_stopping else None,
@@ -454,11 +454,11 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
     if not isinstance(est.own_past, (bool, np.bool_)):
         raise InputError(f"own_past={est.own_past!r}; expected True or False")
-    for name in ("lags", "batch_size", "patience"):
+    for name in ("lags", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
     if est.memory_limit is not None:
         as_bytes(est.memory_limit)
-    for name in ("max_steps", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
+    for name in ("max_steps", "batch_size", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):

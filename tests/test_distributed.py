@@ -165,6 +165,34 @@ def test_two_processes_find_what_one_finds(options, pair):
     assert_close(first, fit(0, options))
 
 
+def fit_planned(rank: int, options: dict, data: np.ndarray) -> dict[str, object]:
+    found = GRNGC(**{**SIZE, **options}).fit(data)
+    return {
+        **result(found),
+        "plan": [found.graph_.metadata[name] for name in ("model", "lam", "linear_start", "evidence")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "n_steps", "model"),
+    [({"hidden": None}, 300, "mlp"), ({"model": "local", "max_steps": 20}, 90, "local")],
+    ids=["weighed", "local"],
+)
+def test_two_processes_plan_and_start_linear_as_one_does(options, n_steps, model, pair):
+    """Each finds the rows of some targets, which makes the start of none another than that of one process."""
+    x = np.random.default_rng(0).standard_normal((n_steps, 5))
+    for t in range(1, n_steps):
+        x[t] += 0.5 * np.roll(x[t - 1], 1)
+    first, second = pair.run(fit_planned, options, x)
+    assert_equal(first, second)
+    alone = fit_planned(0, options, x)
+    assert_close(first, alone)
+    assert first["plan"] == second["plan"] == alone["plan"]
+    assert first["plan"][0] == model
+    assert first["plan"][2]
+    assert (first["plan"][3] is not None) == (n_steps > 250)
+
+
 def test_more_processes_than_series_or_windows_to_share_is_no_fault():
     world = World(rank=2, size=3)
     assert world.share(torch.arange(2)).tolist() == []

@@ -37,7 +37,7 @@ def objective(x: Tensor, y: Tensor, weight: Tensor, intercept: Tensor, lam: floa
 
 
 def violation(x: Tensor, y: Tensor, found: SparseLinear, lam: float) -> float:
-    """How far from optimal, relative to lam: (2/N) x_j . r_i is lam sign(w_ij) where w_ij is not zero, no larger elsewhere."""
+    """How far from optimal: (2/N) x_j . r_i is lam sign(w_ij) where w_ij is not zero, and no larger than lam elsewhere."""
     residual = y - x @ found.weight.T - found.intercept
     correlation = 2 * residual.T @ x / len(x)
     active = (correlation - lam * found.weight.sign()).abs()

@@ -117,7 +117,8 @@ class MLP(nn.Module):
             raise ValueError("without a linear path the network cannot start as a linear forecaster; pass skip=True")
         self.skip.copy_(weight)
         self.biases[-1].copy_(intercept)
-        self.weights[-1].zero_()
+        # A normalised weight keeps its direction: at length zero it would have none.
+        (self.weights if self.lengths is None else self.lengths)[-1].zero_()
 
     def _layers(self, h: Tensor) -> list[HiddenLayer]:
         """The hidden layers at inputs h (N, L * C), from the input side."""
