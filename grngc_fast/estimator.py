@@ -362,6 +362,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             learning_rate=plan.learning_rate,
             validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
             patience=self.patience if self.early_stopping else None,
+            evaluate_every=None if self.early_stopping else plan.evaluate_every,
             penalty_windows=self.penalty_windows,
             penalty_targets=self.penalty_targets,
         )

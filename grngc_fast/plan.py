@@ -21,7 +21,7 @@ HIDDEN = 128
 GROUP_HIDDEN = 8
 # Local units for each target, and the weights of all of them that are worth their time without being asked for.
 LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
-# Steps, learning rate and windows to a step: from random weights, of local units, and of what is left to learn after a linear start.
+# Steps, learning rate and windows to a step: from random weights, of local units, of what is left to learn after a linear start.
 COLD, LOCAL, WARM, WARM_LARGE = (1000, 2e-3, 64), (600, 5e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
 # Of the pilot that weighs local units, in as many steps.
 PILOT_HIDDEN = 8
@@ -30,6 +30,8 @@ PILOT_HIDDEN = 8
 LARGE_INPUTS = 500
 # Above so many inputs steps grow fewer and shorter: each costs as their number, and its noise adds up over a row.
 FULL_INPUTS, FEWEST_STEPS = 1000, 16
+# Of few steps, each of many flops: an evaluation costs as much.
+FEW_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Plan:
     batch_size: int
     linear_start: bool
     evidence: Evidence | None = None
+
+    @property
+    def evaluate_every(self) -> int | None:
+        """Steps between evaluations without held-out windows; None for the trainer's own choice."""
+        large = self.linear_start and self.max_steps <= WARM_LARGE[0]
+        return max(1, self.max_steps // FEW_EVALUATIONS) if large else None
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
