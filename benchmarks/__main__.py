@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, gpu, guard, models, objective, op, path, penalty
+from . import accuracy, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale
 from .results import circumstances, record, show
 
 BENCHMARKS = {
@@ -15,6 +15,9 @@ BENCHMARKS = {
     "objective": objective,
     "accuracy": accuracy,
     "path": path,
+    "scale": scale,
+    "growth": growth,
+    "sampling": sampling,
     "gpu": gpu,
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numbers
 import os
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -30,6 +29,7 @@ from .row_blocks import row_blocks
 from .score_sinks import Graph
 from .scoring import ScoreOptions, score_graph
 from .series import SeriesTable, as_series_table
+from .stopwatch import Stopwatch
 from .training import History, TrainingOptions, Windows, World, start_linear, train
 
 MODELS = ("auto", *FORECASTERS)
@@ -45,19 +45,23 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : "mlp", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows (N, L, P), oldest
-        step first, to forecasts (N, P). "mlp" is the safe choice where data are few. A module is copied for every fit, with
-        the weights that it has; if it offers `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its
-        readout and encoder are looked for.
+    model : "auto", "mlp", "local", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
+        (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
+        each target, where its held-out error beats that of linear forecasters and it is not too large, else "mlp". A module
+        is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
+        (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
-    lam : penalty strength per target; it keeps its meaning when the number of series changes. 0.1 lies near the least
-        validation error on chaotic, linear and gene-expression series alike; a larger one gives sparser graphs.
-    hidden : width of the hidden layer, several for a deep network; None for 128, and a quarter of the series read above 512;
-        8 for each set of `candidates`.
+    lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
+        least held-out error of penalised linear forecasters, or of local units, from 250 windows on; else 0.1. A larger one
+        gives sparser graphs.
+    hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
+        more than 512 of them and no linear path; 6 to 16 for each target of "local", 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
-    skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden
-        layer has to grow with them.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay.
+    skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
+        has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the
+        minimum of the loss among linear forecasters, which is found exactly.
+    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 600 at 5e-3
+        of "local"; of "mlp" from a linear start 300 at 5e-4, above 500 inputs 100 of 512 windows, above 1000 fewer and smaller.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
         parameters. Off, all windows are trained on, which short series need.
@@ -107,7 +111,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
     scaler_ : sklearn StandardScaler of the series.
-    feature_names_in_ : names, where the data had them. n_features_in_ : P. fit_seconds_ : training and scores.
+    feature_names_in_ : names, where the data had them. n_features_in_ : P.
+    fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options
+        decided), "linear_start", "training", "scores".
 
     Example
     -------
@@ -129,7 +135,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         activation: str | None = None,
         skip: bool | None = None,
         max_steps: int | None = None,
-        batch_size: int = 64,
+        batch_size: int | None = None,
         learning_rate: float | None = None,
         early_stopping: bool = False,
         validation_fraction: float = 0.1,
@@ -201,7 +207,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
             table = as_series_table(X)
             device = _device(self.device)
-            started = time.perf_counter()
+            watch = Stopwatch()
             scaler = _fitted_scaler(table)
             edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
             windows = self._windows(edges, _standardised(scaler, table), device)
@@ -216,17 +222,22 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 network = self._network(plan, windows, edges, generator)
                 self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
+            watch.lap("plan")
             if plan.linear_start:
-                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world)
+                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world, self.verbose)
+            watch.lap("linear_start")
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
+        watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
         names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
         graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings, world)
+        watch.lap("scores")
         # All at once, so that a fit that fails leaves an earlier one whole.
         self.scaler_, self.model_, self.candidates_ = scaler, network, edges
         self.graph_: Graph = graph
         self.history_: History = history
-        self.fit_seconds_ = time.perf_counter() - started
+        self.timings_ = watch.seconds
+        self.fit_seconds_ = sum(watch.seconds.values())
         self.n_features_in_ = table.n_series
         if table.named:
             self.feature_names_in_ = np.array(table.names, dtype=object)
@@ -331,7 +342,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             edges.n_causes,
             self.lags,
             n_steps,
-            batch_size=self.batch_size,
+            batch_size=plan.batch_size,
             dense=dense,
             edges_per_target=self.edges_per_target,
             sampled=self.score_windows is not None,
@@ -347,10 +358,11 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         return TrainingOptions(
             lam=plan.lam,
             max_steps=int(plan.max_steps),
-            batch_size=int(self.batch_size),
+            batch_size=plan.batch_size,
             learning_rate=plan.learning_rate,
             validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
             patience=self.patience if self.early_stopping else None,
+            evaluate_every=None if self.early_stopping else plan.evaluate_every,
             penalty_windows=self.penalty_windows,
             penalty_targets=self.penalty_targets,
         )
@@ -443,11 +455,11 @@ def _check_options(est: GRNGC) -> None:
         raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
     if not isinstance(est.own_past, (bool, np.bool_)):
         raise InputError(f"own_past={est.own_past!r}; expected True or False")
-    for name in ("lags", "batch_size", "patience"):
+    for name in ("lags", "patience"):
         _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
     if est.memory_limit is not None:
         as_bytes(est.memory_limit)
-    for name in ("max_steps", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
+    for name in ("max_steps", "batch_size", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
         if getattr(est, name) is not None:
             _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
     if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):

@@ -17,7 +17,8 @@ from torch import nn
 from .errors import InputError
 from .models import FORECASTERS, build
 from .plan import HIDDEN, SKIP_ABOVE_INPUTS
-from .score_blocks import BLOCK_BYTES, BLOCK_COPIES
+from .score_blocks import BLOCK_BYTES
+from .training.sparse_linear import BLOCK_ELEMENTS
 
 # Arrays as large as all parameters that exist together in training.
 GRADIENTS = 1
@@ -25,12 +26,14 @@ OPTIMIZER = 2
 KEPT = 1
 # What a step makes besides: the gradients of forecast and penalty before they are added.
 STEP = 1
-# Arrays of E x Q that the linear start works on, measured at P = 1000 and 2500; freed before the first step.
-LINEAR_START = 19
+# Arrays of a block of targets, and of its inputs, that the linear start works on; freed before the first step.
+LINEAR_START = 10
 # Arrays of a batch's activations in a step, the backward pass counted.
 ACTIVATIONS = 4
-# Tiles, buffers and code, whatever the size.
-FIXED = 36 * 2**20
+# A block of scores while it is made and put in its place, in its own bytes, and in arrays of E x Q where all are one block.
+BLOCK_SHARE, BLOCK_ARRAYS = 1.8, 4.7
+# Tiles, buffers and the code that torch loads on its first use, whatever the size.
+FIXED = 125 * 2**20
 FLOAT = 4
 
 _UNITS = {"": 1, "B": 1, **{f"{p}{b}": f**n for n, p in enumerate("KMGT", 1) for b, f in (("B", 1000), ("iB", 1024))}}
@@ -171,13 +174,16 @@ def memory_of(
     parameters = FLOAT * sum(sizes)
     n_inputs = n_causes * n_lags
     entries = FLOAT * n_effects * n_inputs
+    linear = (
+        entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
+    )
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
     arrays = FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
     return MemoryEstimate(
         data=FLOAT * n_steps * max(n_effects, n_causes),
-        linear_start=LINEAR_START * entries if linear_start else 0,
+        linear_start=linear if linear_start else 0,
         parameters=parameters,
         gradients=GRADIENTS * parameters,
         optimizer=OPTIMIZER * parameters,
@@ -185,7 +191,7 @@ def memory_of(
         step=STEP * parameters + FLOAT * ACTIVATIONS * batch_size * activations,
         evaluation=KEPT * parameters,
         scores=arrays if dense else edges,
-        score_block=min(BLOCK_BYTES, BLOCK_COPIES * entries),
+        score_block=int(min(BLOCK_SHARE * BLOCK_BYTES, BLOCK_ARRAYS * entries)),
         fixed=FIXED,
     )
 

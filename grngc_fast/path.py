@@ -318,8 +318,9 @@ def _plan(estimator: GRNGC, edges: CandidateEdges, windows: Windows, lam: float)
     """As of a single fit that starts from random weights."""
     options = {**estimator.get_params(deep=False), "hidden": estimator._widths(), "lam": lam}
     plan = decide(options, edges, windows, 0, World.current())
-    steps, rate = estimator.max_steps or COLD[0], estimator.learning_rate or COLD[1]
-    return replace(plan, max_steps=int(steps), learning_rate=float(rate), linear_start=False)
+    given = (estimator.max_steps, estimator.learning_rate, estimator.batch_size)
+    steps, rate, batch = (value or default for value, default in zip(given, COLD, strict=True))
+    return replace(plan, max_steps=int(steps), learning_rate=float(rate), batch_size=int(batch), linear_start=False)
 
 
 def _result(

@@ -21,13 +21,17 @@ HIDDEN = 128
 GROUP_HIDDEN = 8
 # Local units for each target, and the weights of all of them that are worth their time without being asked for.
 LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
-# Steps and learning rate from random weights, of local units, and of what is left to learn after a linear start.
-COLD, LOCAL, WARM = (1000, 2e-3), (600, 5e-3), (300, 5e-4)
+# Steps, learning rate and windows to a step: from random weights, of local units, of what is left to learn after a linear start.
+COLD, LOCAL, WARM, WARM_LARGE = (1000, 2e-3, 64), (600, 5e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
 # Of the pilot that weighs local units, in as many steps.
 PILOT_HIDDEN = 8
-# Above this many inputs steps from a linear start grow fewer and shorter: each costs as their number, and its noise adds up over
-# a row.
-WARM_INPUTS, FEWEST_STEPS = 1000, 40
+# Above so many inputs thin products are slow: a step of 64 windows of 1000 series took .35 of the time that its flops take at the
+# sgemm rate, one of 512 windows .71, and 100 of these find what 300 of those find.
+LARGE_INPUTS = 500
+# Above so many inputs steps grow fewer and shorter: each costs as their number, and its noise adds up over a row.
+FULL_INPUTS, FEWEST_STEPS = 1000, 16
+# Of few steps, each of many flops: an evaluation costs as much.
+FEW_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Plan:
 
     Attributes
     ----------
-    model, lam, hidden, skip, max_steps, learning_rate : as of `GRNGC`; `model` the forecaster's name.
+    model, lam, hidden, skip, max_steps, learning_rate, batch_size : as of `GRNGC`; `model` the forecaster's name.
     linear_start : train from the best penalised linear forecaster.
     evidence : what was held against one another, None where nothing was.
     """
@@ -47,8 +51,15 @@ class Plan:
     skip: bool
     max_steps: int
     learning_rate: float
+    batch_size: int
     linear_start: bool
     evidence: Evidence | None = None
+
+    @property
+    def evaluate_every(self) -> int | None:
+        """Steps between evaluations without held-out windows; None for the trainer's own choice."""
+        large = self.linear_start and self.max_steps <= WARM_LARGE[0]
+        return max(1, self.max_steps // FEW_EVALUATIONS) if large else None
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
@@ -89,11 +100,11 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         )
         return network.to(windows.steps.device)
 
-    evidence = None
+    evidence, verbose = None, options["verbose"] if world.rank == 0 else 0
     if starts and named != "local" and (pilot or options["lam"] is None):
-        training = TrainingOptions(0.0, LOCAL[0], options["batch_size"], LOCAL[1], validation_fraction=0.0)
+        training = TrainingOptions(0.0, LOCAL[0], options["batch_size"] or LOCAL[2], LOCAL[1], validation_fraction=0.0)
         builder = build_local if pilot else None
-        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed))
+        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed), verbose)
         evidence = world.first(found)
     model = named
     if named == "auto":
@@ -111,12 +122,13 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         hidden = (GROUP_HIDDEN,)
     else:
         hidden = (HIDDEN if linear_start else max(HIDDEN, edges.n_causes // 4),)
-    steps, rate = COLD
+    steps, rate, batch = COLD
     if model == "local":
-        steps, rate = LOCAL
+        steps, rate, batch = LOCAL
     elif linear_start:
-        share = min(1.0, WARM_INPUTS / n_inputs)
-        steps, rate = max(FEWEST_STEPS, round(WARM[0] * share)), WARM[1] * share**0.5
+        steps, rate, batch = WARM if n_inputs <= LARGE_INPUTS else WARM_LARGE
+        share = min(1.0, FULL_INPUTS / n_inputs)
+        steps, rate = max(FEWEST_STEPS, round(steps * share)), rate * share**0.5
     return Plan(
         model,
         float(lam),
@@ -124,6 +136,7 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         bool(skip),
         options["max_steps"] or steps,
         float(options["learning_rate"] or rate),
+        int(options["batch_size"] or batch),
         bool(linear_start),
         evidence,
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 
 import pytest
 import torch
 
-from benchmarks import accuracy, guard, models, objective, op, penalty
+from benchmarks import accuracy, growth, guard, models, objective, op, penalty, sampling, scale
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
+from grngc_fast.models import MLP, LocalMLP
+from grngc_fast.training.sampling import PenaltySample
 from profiling.__main__ import main as profile_main
 
 ROW = Row("op", P=5, L=1, H=3, N=2, metric="rate", value=1.5, unit="GFLOP/s", p20=1.0, p80=2.0)
@@ -109,6 +112,111 @@ def test_accuracy_rows_without_data(tmp_path, capsys):
     assert {r.metric for r in rows} == {"AUROC", "AUROC sd", "AUPRC", "AUPRC sd", "fit"}
     assert {r.method.split(",")[0] for r in rows} == {"GRNGC lstm", "ridge VAR"}
     assert "skipped" in capsys.readouterr().out
+
+
+PROTOTYPE = """import sys
+print("P=%s H=%s AUROC 0.9000 AUPRC 0.5000 training 30.0 s total 40.0 s peak 0.25 GiB" % tuple(sys.argv[1:3]))
+"""
+
+
+@pytest.fixture
+def scale_at_hand(monkeypatch):
+    """In this process, with rates of 1 GFLOP/s and 1 GB/s."""
+    monkeypatch.setattr(scale, "fresh", lambda function, *arguments: function(*arguments))
+    monkeypatch.setattr(scale, "measured_rates", lambda threads: scale.Rates(1e9, 1e9))
+    monkeypatch.setitem(scale.YARDSTICK, 6, ("3", "4", "1", "2", "1e-3"))
+
+
+def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand):
+    (tmp_path / "prototype.py").write_text(PROTOTYPE)
+    rows = scale.measure(6, 1000, "lorenz96", 10.0, tmp_path / "prototype.py")
+    ours, theirs = ({r.metric: r.value for r in rows if r.method.startswith(name)} for name in ("GRNGC", "prototype"))
+    phases = [ours[phase] for phase in ("plan", "linear_start", "training", "scores")]
+    assert ours["total"] == pytest.approx(sum(phases))
+    assert ours["AUROC"] > 0.9
+    assert 0.01 < ours["peak"] < 100
+    assert ours["training rate"] == pytest.approx(ours["share of sgemm"])
+    traffic = 8 * 4 * ours["parameters"] * ours["steps"]
+    assert ours["share of copying"] == pytest.approx(traffic / 1e9 / ours["training"])
+    assert theirs == {
+        "AUROC": 0.9,
+        "AUPRC": 0.5,
+        "training": 30.0,
+        "total": 40.0,
+        "peak": 0.25,
+        "time over ours": 40.0 / ours["total"],
+    }
+    assert {row.H for row in rows if row.method.startswith("prototype")} == {3}
+
+
+def test_a_yardstick_of_other_series_is_left_out(tmp_path, scale_at_hand, capsys):
+    rows = scale.measure(7, 300, "var", 10.0, tmp_path / "prototype.py")
+    assert all(row.method.endswith(", VAR") for row in rows)
+    assert "left out" in capsys.readouterr().out
+
+
+def test_a_process_is_fresh():
+    assert scale.fresh(os.getpid) != os.getpid()
+
+
+def test_flops_of_a_step_are_those_of_its_products():
+    """Backward no gradient of the windows; the factors of a perceptron need its first layer once more."""
+    n, p, h, sample = 16, 40, 8, PenaltySample(2, 10)
+    batch = torch.randn(n, 1, p)
+    penalty = 6 * 2 * 10 * p * h
+    shared = 2 * n * (2 * p * h + 3 * h * p + 2 * p * p) + 3 * 2 * 2 * p * h
+    assert scale.step_flops(MLP(p, hidden=(h,), skip=True), batch, sample) == shared + penalty
+    # A readout of each target's own is no product of matrices.
+    local = 2 * n * (2 * p * p * h + 2 * p * p) + 3 * 2 * 2 * p * 10 * h
+    assert scale.step_flops(LocalMLP(p, 1, h), batch, sample) == local + penalty
+
+
+def test_growth_has_exponents_and_a_picture(tmp_path, monkeypatch):
+    rows = [row for exact in (False, True) for row in growth.curve((8, 16, 24), exact, 2)]
+    assert [row.P for row in rows if row.method == "exact" and row.metric == "memory"] == [8, 16, 24]
+    assert sum(row.metric.startswith("growth exponent of") for row in rows) == 4
+    growth.draw(rows, tmp_path / "growth.png")
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_growth_leaves_out_what_would_take_too_long(monkeypatch, capsys):
+    times = {8: 10.0, 16: 39.0, 24: 100.0}
+    monkeypatch.setattr(
+        growth,
+        "measure",
+        lambda p, exact, repeats: [
+            Row("exact", p, 1, 128, 64, metric, value, "")
+            for metric, value in (("training step", 1e3 * times[p]), ("memory", float(p)))
+        ],
+    )
+    rows = growth.curve((8, 16, 24), True, 1)
+    assert [row.P for row in rows if row.metric == "memory"] == [8, 16]
+    assert "left out: P = 24" in capsys.readouterr().out
+    exponents = {row.metric: row.value for row in rows if "exponent" in row.metric}
+    assert exponents["growth exponent of memory in P"] == pytest.approx(1.0)
+    assert exponents["growth exponent of training step in P"] == pytest.approx(1.963, abs=1e-3)
+
+
+def test_samples_are_compared_at_equal_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "SAMPLES", ((1, 3), (8, None)))
+    monkeypatch.setattr(sampling, "TIMED_STEPS", 3)
+    rows = sampling.measure(6, 20, 2, 5)
+    values = {(row.method, row.metric): row.value for row in rows}
+    labels = dict.fromkeys(row.method for row in rows)
+    assert list(labels) == ["automatic, 64 x 6", "1 x 3", "8 x 6"]
+    budget = 20 * values["automatic, 64 x 6", "training step"]
+    for label in labels:
+        time = values[label, "training step"]
+        assert values[label, "steps"] * time == pytest.approx(budget, abs=0.51 * time)
+    assert values["1 x 3", "gradient noise"] > values["8 x 6", "gradient noise"] > 0
+    sampling.draw(rows, tmp_path / "sampling.png")
+    assert (tmp_path / "sampling.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_whole_sample_has_no_noise():
+    model, x = MLP(5, hidden=(6,)), torch.randn(12, 1, 5)
+    whole, half = sampling.gradient_noise(model, x, [PenaltySample(12, 5), PenaltySample(6, 5)], 4)
+    assert whole < 1e-10 < 1e-4 < half
 
 
 def test_command_lines(capsys, monkeypatch):

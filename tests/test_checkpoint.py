@@ -19,7 +19,7 @@ from grngc_fast.graph import CausalGraph
 from grngc_fast.training import Trainer
 from grngc_fast.training.checkpoint import FILE, digest, plain
 
-SIZE = {"max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
+SIZE = {"model": "mlp", "lam": 0.1, "max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
 
 
 def series(n_series: int = 4) -> np.ndarray:
@@ -311,7 +311,7 @@ def test_digests_tell_values_shapes_and_types_apart():
 @pytest.fixture
 def command(tmp_path):
     np.savetxt(tmp_path / "table.csv", series(), delimiter=",", header="a,b,c,d", comments="")
-    fit = ["fit", str(tmp_path / "table.csv"), "--quiet", "--hidden", "8", "--device", "cpu"]
+    fit = ["fit", str(tmp_path / "table.csv"), "--quiet", "--lam", "0.1", "--hidden", "8", "--device", "cpu"]
     return lambda name, *more: [*fit, "--out", str(tmp_path / name), *more]
 
 

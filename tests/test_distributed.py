@@ -21,7 +21,7 @@ from grngc_fast import GRNGC, InputError
 from grngc_fast.training import Trainer, World
 from grngc_fast.training.checkpoint import FILE
 
-SIZE = {"max_steps": 40, "hidden": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}
+SIZE = {"lam": 0.1, "max_steps": 40, "hidden": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}
 
 
 def series(n_series: int = 5, seed: int = 0) -> np.ndarray:
@@ -207,7 +207,7 @@ def test_processes_without_a_seed_take_that_of_the_first(pair):
 @pytest.mark.parametrize(
     ("options", "data", "message"),
     [
-        ({"lam": 0.2}, {}, "processes 0 and 1 of 2 differ in lam: None and 0.2; give every process the same"),
+        ({"lam": 0.2}, {}, "processes 0 and 1 of 2 differ in lam: 0.1 and 0.2; give every process the same"),
         ({"random_state": 1}, {}, "differ in generator_seed: .*; random_state: 0 and 1"),
         ({}, {"seed": 1}, "differ in data: '[0-9a-f]{32}' and '[0-9a-f]{32}'"),
         ({"lags": 0}, {}, "lags=0; expected"),
@@ -251,10 +251,8 @@ def test_one_process_goes_on_with_what_two_began(pair, tmp_path):
 def test_a_process_killed_ends_the_job_and_leaves_the_checkpoint(tmp_path):
     np.savetxt(tmp_path / "table.csv", series(), delimiter=",", header="a,b,c,d,e", comments="")
     file = tmp_path / "kept" / FILE
-    fit_it = (
-        f"fit {tmp_path / 'table.csv'} --quiet --hidden 8 --max-steps 1000000 --device cpu --out {tmp_path / 'out'}"
-    )
-    keep_it = f"--checkpoint {file.parent} --checkpoint-minutes 0.001"
+    fit_it = f"fit {tmp_path / 'table.csv'} --quiet --lam 0.1 --hidden 8 --max-steps 1000000 --device cpu"
+    keep_it = f"--out {tmp_path / 'out'} --checkpoint {file.parent} --checkpoint-minutes 0.001"
     launch = "-m torch.distributed.run --standalone --nproc-per-node=2 -m grngc_fast"
     job = subprocess.Popen(
         [sys.executable, *launch.split(), *fit_it.split(), *keep_it.split()],

@@ -185,7 +185,10 @@ def run_record(
         "targets": found.candidates_.n_effects,
         "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
-        "timings": {"fit_seconds": round(found.fit_seconds_, 3)},
+        "timings": {
+            "fit_seconds": round(found.fit_seconds_, 3),
+            **{f"{phase}_seconds": round(seconds, 3) for phase, seconds in found.timings_.items()},
+        },
         "training": {
             "stopped": history.stopped,
             "kept_step": history.best_step,

@@ -45,7 +45,7 @@ class World:
 
     def share(self, index: Tensor) -> Tensor:
         """This process's part of (n,) indices, which may be none."""
-        return index.tensor_split(self.size)[self.rank]
+        return index.tensor_split(self.size)[self.rank] if self.size > 1 else index
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum over processes, written into `value`."""

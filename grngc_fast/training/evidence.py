@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 from ..models import LocalMLP
 from .linear_start import start_linear
@@ -57,6 +59,7 @@ def weigh(
     build_local: Callable[[int], LocalMLP] | None,
     options: TrainingOptions,
     generator: torch.Generator,
+    verbose: int = 0,
 ) -> Evidence | None:
     """Train on the first nine tenths, judge on the rest (`Windows.split`); None where they are too few.
 
@@ -67,29 +70,34 @@ def weigh(
     build_local : makes a network with local units for some number of targets, to be tried too; None tries linear ones only.
     options : how to train it.
     generator : of the choice of targets and of batches.
+    verbose : 1 counts the forecasters weighed.
     """
     training, held_out = windows.split(HELD_OUT)
     if len(windows) < MIN_WINDOWS or held_out is None:
         return None
     chosen = torch.randperm(windows.n_targets, generator=generator)[:MAX_TARGETS].to(windows.steps.device)
     training, held_out = training.of_targets(chosen), held_out.of_targets(chosen)
-    linear = _linear_path(training, held_out) if lam is None else [(lam, _linear_error(training, held_out, lam))]
-    evidence = Evidence(tuple(linear))
-    if build_local is None:
-        return evidence
-    some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
-    training, held_out = training.of_targets(some), held_out.of_targets(some)
-    tried = []
-    for factor in LOCAL_FACTORS if lam is None else (1.0,):
-        network, strength = build_local(len(some)), evidence.lam * factor
-        start_linear(network, training, strength)
-        train(network, training, replace(options, lam=strength), generator)
-        with torch.no_grad():
-            tried.append((strength, float((network(held_out.inputs()) - held_out.targets()).square().mean())))
+    with tqdm(desc="held-out error", unit=" forecasters", disable=verbose < 1, dynamic_ncols=True) as bar:
+        linear = (
+            _linear_path(training, held_out, bar) if lam is None else [(lam, _linear_error(training, held_out, lam))]
+        )
+        evidence = Evidence(tuple(linear))
+        if build_local is None:
+            return evidence
+        some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
+        training, held_out = training.of_targets(some), held_out.of_targets(some)
+        tried = []
+        for factor in LOCAL_FACTORS if lam is None else (1.0,):
+            network, strength = build_local(len(some)), evidence.lam * factor
+            start_linear(network, training, strength)
+            train(network, training, replace(options, lam=strength), generator)
+            with torch.no_grad():
+                tried.append((strength, float((network(held_out.inputs()) - held_out.targets()).square().mean())))
+            bar.update()
     return replace(evidence, local=tuple(tried), to_beat=_linear_error(training, held_out, evidence.lam))
 
 
-def _linear_path(training: Windows, held_out: Windows) -> list[tuple[float, float]]:
+def _linear_path(training: Windows, held_out: Windows, bar: Any) -> list[tuple[float, float]]:
     """Errors at falling strengths, each solved from the one before, until they no longer fall."""
     x, y = training.columns(), training.targets()
     lam, start, since, best = lam_max(x, y) * FACTOR, None, 0, math.inf
@@ -99,6 +107,7 @@ def _linear_path(training: Windows, held_out: Windows) -> list[tuple[float, floa
         path.append((lam, _error(found, held_out)))
         since = 0 if path[-1][1] < best else since + 1
         best, start, lam = min(best, path[-1][1]), found.weight, lam * FACTOR
+        bar.update()
     return path
 
 

@@ -78,8 +78,10 @@ class Trainer:
         index = self._batches.next().to(self._training.steps.device)
         mine = self.world.share(index)
         x, y = self._training.inputs(mine), self._training.targets(mine)
-        forecast = self._forecast_error(x, y, len(mine) / len(index))
-        penalty = self._penalty(index) if self.options.lam > 0 else forecast.new_zeros(())
+        forecast = self._forecast_error(x, y)
+        if len(mine) < len(index):
+            forecast = forecast * (len(mine) / len(index))
+        penalty = self._penalty(index, x) if self.options.lam > 0 else forecast.new_zeros(())
         self._optimizer.zero_grad(set_to_none=True)
         self._add_gradients(forecast + self.options.lam * penalty)
         self._optimizer.step()
@@ -134,24 +136,27 @@ class Trainer:
         self._best, self._waited = state["best"], state["waited"]
         self._kept = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in state["kept"].items()}
 
-    def _forecast_error(self, x: Tensor, y: Tensor, share: float) -> Tensor:
-        """This process's part of the mean squared error of the batch."""
-        return F.mse_loss(self.model(x).reshape(y.shape), y) * share if len(x) else y.new_zeros(())
+    def _forecast_error(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean squared error, 0 of no windows."""
+        return F.mse_loss(self.model(x).reshape(y.shape), y) if len(x) else y.new_zeros(())
 
-    def _penalty(self, index: Tensor) -> Tensor:
+    def _penalty(self, index: Tensor, x: Tensor) -> Tensor:
         """This process's part of the mean over targets of the summed absolute gradient, or of an unbiased estimate of it."""
-        n_outputs, world = self._training.n_targets, self.world
+        n_outputs, n_windows, world = self._training.n_targets, self._sample.n_windows, self.world
         targets = self._sample.targets(n_outputs, self.generator, index.device)
         n_targets = n_outputs if targets is None else len(targets)
-        windows, share = index[: self._sample.n_windows], 1.0
+        if world.size == 1:
+            return gradient_l1(self.model, x[:n_windows], targets=targets) / n_targets
+        windows = index[:n_windows]
+        mine = windows
         if len(windows) >= world.size:
-            share = len(world.share(windows)) / len(windows)
-            windows = world.share(windows)
+            mine = world.share(windows)
         else:
             targets = world.share(torch.arange(n_outputs, device=index.device) if targets is None else targets)
             if not len(targets):
-                return self._training.steps.new_zeros(())
-        return gradient_l1(self.model, self._training.inputs(windows), targets=targets) / n_targets * share
+                return x.new_zeros(())
+        part = gradient_l1(self.model, self._training.inputs(mine), targets=targets)
+        return part / n_targets * (len(mine) / len(windows))
 
     def _add_gradients(self, loss: Tensor) -> None:
         """Gradients of the loss of all processes, each of which passes its part."""
@@ -203,7 +208,7 @@ class Trainer:
     def _usable(self, x: Tensor, y: Tensor, gradients: Tensor) -> bool:
         """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
         with torch.no_grad():
-            error = self._forecast_error(x, y, 1.0)
+            error = self._forecast_error(x, y)
         finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in self.model.parameters())]
         return bool(error < DIVERGED_ERROR) and all(map(bool, finite))
 
