@@ -70,7 +70,7 @@ def test_the_mean_over_all_samples_is_the_exact_penalty_and_its_gradient(name, n
     apart = 0.0
     for index, rows in choices:
         run._sample = Chosen(n_windows, rows)
-        sampled = reference.value_and_gradients(run._penalty(torch.tensor(index)), model)
+        sampled = reference.value_and_gradients(run._penalty(torch.tensor(index), x[list(index)]), model)
         apart = max(apart, abs(float(sampled["value"] / exact["value"]) - 1))
         for key, value in sampled.items():
             total[key] += value
