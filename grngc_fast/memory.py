@@ -118,7 +118,7 @@ def estimate_memory(
 
     Example
     -------
-    >>> estimate_memory(20_000, edges_per_target=100).total < estimate_memory(20_000).total
+    >>> estimate_memory(20_000, edges_per_target=100).scoring < estimate_memory(20_000).scoring
     True
     """
     effects, causes = n_targets or n_series, n_causes or n_series
