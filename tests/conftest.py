@@ -14,13 +14,11 @@ SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# Small products gain nothing from a second thread and lose much to it on a busy machine.
-torch.set_num_threads(1)
-
-
 @pytest.fixture(autouse=True)
-def _seed() -> None:
+def _same_start() -> None:
     torch.manual_seed(0)
+    # Small products gain nothing from a second thread and lose much to it on a busy machine.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
