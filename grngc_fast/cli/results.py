@@ -31,7 +31,7 @@ from ..plotting import plot_graph_summary
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
 # Scores up to here are all written.
-DENSE_BYTES = 2**28
+DENSE_BYTES = 2**27
 SIMULATION_FILES = ("data.csv", "truth.csv", "truth.npz")
 
 
