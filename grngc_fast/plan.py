@@ -69,6 +69,7 @@ class Plan:
             "linear": found.linear,
             "local": found.local,
             "to_beat": found.to_beat if found.local else None,
+            "margin": found.margin,
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 

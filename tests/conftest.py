@@ -14,6 +14,7 @@ SHARED_DATA = CHECKOUT.parent / "shared" / "data"
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
+
 @pytest.fixture(autouse=True)
 def _same_start() -> None:
     torch.manual_seed(0)

@@ -142,12 +142,12 @@ def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lam": 0.2}, "lam was None, now 0.2"),
+        ({"lam": 0.2}, "lam was 0.1, now 0.2"),
         ({"hidden": 9}, r"hidden was \[8\], now \[9\]"),
         ({"random_state": 1}, "random_state was 0, now 1"),
         ({"max_steps": 61}, "max_steps was 60, now 61"),
         ({"model_options": {"dropout": 0.1}}, r"model_options was None, now \{'dropout': 0.1\}"),
-        ({"model": own_module(), "hidden": None}, "model was 'auto', now 'Sequential "),
+        ({"model": own_module(), "hidden": None}, "model was 'mlp', now 'Sequential "),
     ],
 )
 def test_other_options_are_refused_by_name(changes, message, tmp_path):
@@ -333,7 +333,7 @@ def test_the_command_stops_with_a_line_and_goes_on(number, status, command, tmp_
     assert main(command("out", *kept)) == 0
     np.testing.assert_array_equal(scores(tmp_path / "out"), scores(tmp_path / "whole"))
     assert main(command("other", *kept, "--lam", "0.5")) == 2
-    assert "lam was None, now 0.5" in capsys.readouterr().err
+    assert "lam was 0.1, now 0.5" in capsys.readouterr().err
 
 
 def test_a_terminated_process_leaves_a_checkpoint(command, tmp_path):

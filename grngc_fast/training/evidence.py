@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..models import LocalMLP
@@ -37,15 +38,17 @@ class Evidence:
     linear : (lam, error) of exact sparse linear forecasters, lam falling.
     local : (lam, error) of networks with local hidden units that start there; empty where they were not tried.
     to_beat : the best linear forecasters' error on the targets of `local`; NaN without it.
+    margin : standard error over targets of the difference of the two; a smaller one is chance.
     """
 
     linear: tuple[tuple[float, float], ...]
     local: tuple[tuple[float, float], ...] = ()
     to_beat: float = math.nan
+    margin: float = 0.0
 
     @property
     def prefers_local(self) -> bool:
-        return bool(self.local) and min(error for _, error in self.local) < self.to_beat
+        return bool(self.local) and min(error for _, error in self.local) < self.to_beat - self.margin
 
     @property
     def lam(self) -> float:
@@ -86,15 +89,20 @@ def weigh(
             return evidence
         some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
         training, held_out = training.of_targets(some), held_out.of_targets(some)
-        tried = []
+        x, y = held_out.inputs(), held_out.targets()
+        linear_errors = _errors(sparse_linear(training.columns(), training.targets(), evidence.lam), held_out)
+        tried, errors = [], []
         for factor in LOCAL_FACTORS if lam is None else (1.0,):
             network, strength = build_local(len(some)), evidence.lam * factor
             start_linear(network, training, strength)
             train(network, training, replace(options, lam=strength), generator)
             with torch.no_grad():
-                tried.append((strength, float((network(held_out.inputs()) - held_out.targets()).square().mean())))
+                errors.append((network(x) - y).square().mean(0))
+            tried.append((strength, float(errors[-1].mean())))
             bar.update()
-    return replace(evidence, local=tuple(tried), to_beat=_linear_error(training, held_out, evidence.lam))
+    gain = linear_errors - min(errors, key=lambda e: float(e.mean()))
+    margin = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
+    return replace(evidence, local=tuple(tried), to_beat=float(linear_errors.mean()), margin=margin)
 
 
 def _linear_path(training: Windows, held_out: Windows, bar: Any) -> list[tuple[float, float]]:
@@ -116,5 +124,10 @@ def _linear_error(training: Windows, held_out: Windows, lam: float) -> float:
 
 
 def _error(found: SparseLinear, held_out: Windows) -> float:
+    return float(_errors(found, held_out).mean())
+
+
+def _errors(found: SparseLinear, held_out: Windows) -> Tensor:
+    """(E,) mean squared error of each target."""
     forecast = torch.addmm(found.intercept, held_out.columns(), found.weight.T)
-    return float((forecast - held_out.targets()).square().mean())
+    return (forecast - held_out.targets()).square().mean(0)
