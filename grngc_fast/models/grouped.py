@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Block, GroupedFactors
 from ..jacobian.grouped import FOLDED_ROWS
+from .checks import check_activation, check_inputs
 
 Indices = NDArray[np.intp]
 
@@ -77,8 +78,7 @@ class GroupedMLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
+        check_activation(activation)
         n_targets = allowed.shape[0]
         if min(n_series, n_targets, n_lags, hidden) < 1 or allowed.shape[1] != n_series:
             raise ValueError(
@@ -127,8 +127,7 @@ class GroupedMLP(nn.Module):
 
     def _inputs(self, x: Tensor) -> Tensor:
         """(N, L, C + 1), most recent step first, the last column zero for what is padded."""
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
+        check_inputs(x, self.n_lags, self.n_series)
         return F.pad(x.flip(1), (0, 1))
 
 

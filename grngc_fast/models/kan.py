@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..jacobian import Chain, ColumnFactors, Factors
 from ..kernels.spline import Basis, spline_functions, spline_slopes, spline_values, spline_values_and_slopes
+from .checks import lag_major_inputs
 
 # Standard deviation of the splines' initial coefficients beside a base activation.
 SPLINE_NOISE = 0.1
@@ -144,11 +145,9 @@ class KAN(nn.Module):
 
     def _columns(self, x: Tensor) -> Tensor:
         """(N, L, C), oldest first -> (N, L * C), most recent first, in the dtype of the weights."""
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
         first = self.layers[0]
         assert isinstance(first, KANLayer)
-        return x.flip(1).flatten(1).to(first.coef.dtype)
+        return lag_major_inputs(x, self.n_lags, self.n_series).to(first.coef.dtype)
 
 
 def _columns_of(functions: Tensor, weights: Tensor, skip: Tensor | None) -> ColumnFactors:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Block, GroupedFactors
+from .checks import check_activation, lag_major_inputs
 
 
 class LocalMLP(nn.Module):
@@ -47,8 +48,7 @@ class LocalMLP(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
+        check_activation(activation)
         n_outputs = n_series if n_targets is None else n_targets
         if min(n_series, n_lags, hidden, n_outputs) < 1:
             raise ValueError(
@@ -63,7 +63,7 @@ class LocalMLP(nn.Module):
         self.skip = nn.Parameter(torch.zeros(n_outputs, n_inputs)) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
-        inputs = self._columns(x)
+        inputs = lag_major_inputs(x, self.n_lags, self.n_series)
         hidden = ACTIVATIONS[self.activation].value(self._units(inputs, self.encoder, self.encoder_bias))
         forecast = (hidden * self.readout).sum(-1) + self.readout_bias
         return forecast if self.skip is None else forecast + F.linear(inputs, self.skip)
@@ -73,7 +73,9 @@ class LocalMLP(nn.Module):
         parts = (self.encoder, self.encoder_bias, self.readout, self.skip)
         encoder, bias, readout, skip = (p if p is None or targets is None else p[targets] for p in parts)
         assert encoder is not None and bias is not None and readout is not None
-        slopes = ACTIVATIONS[self.activation].slope(self._units(self._columns(x), encoder, bias))
+        slopes = ACTIVATIONS[self.activation].slope(
+            self._units(lag_major_inputs(x, self.n_lags, self.n_series), encoder, bias)
+        )
         rows = torch.arange(len(encoder), device=x.device)
         columns = torch.arange(self.n_series, device=x.device).expand(len(encoder), -1)
         block = Block(
@@ -94,9 +96,3 @@ class LocalMLP(nn.Module):
         """(N, E, hidden) before the activation."""
         units: Tensor = F.linear(inputs, encoder.flatten(0, 1), bias.flatten()).unflatten(1, bias.shape)
         return units
-
-    def _columns(self, x: Tensor) -> Tensor:
-        """(N, L, C), oldest first -> (N, L * C), most recent first."""
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
-        return x.flip(1).flatten(1)

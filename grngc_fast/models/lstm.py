@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import Factors
+from .checks import check_inputs
 from .lstm_adjoint import Start, reverse_recurrence
 
 _NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -191,8 +192,7 @@ class LSTM(nn.Module):
         return torch.cat([f, i, g, o]), torch.cat([hf, hi, hg, ho])
 
     def _checked(self, x: Tensor) -> Tensor:
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
+        check_inputs(x, self.n_lags, self.n_series)
         return x
 
 

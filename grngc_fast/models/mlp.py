@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Factors, HiddenLayer, Normalised, Sandwich, layered_factors
+from .checks import check_activation, lag_major_inputs
 
 _EPS = 1e-5
 
@@ -61,8 +62,7 @@ class MLP(nn.Module):
     ) -> None:
         super().__init__()
         widths = (hidden,) if isinstance(hidden, int) else tuple(hidden)
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
+        check_activation(activation)
         n_targets = n_series if n_targets is None else n_targets
         if min((n_series, n_targets, n_lags, *widths)) < 1 or not widths:
             raise ValueError(
@@ -84,7 +84,7 @@ class MLP(nn.Module):
         self.skip = nn.Parameter(torch.zeros(n_targets, sizes[0])) if skip else None
 
     def forward(self, x: Tensor) -> Tensor:
-        inputs = h = self._columns(x)
+        inputs = h = lag_major_inputs(x, self.n_lags, self.n_series)
         value = ACTIVATIONS[self.activation].value
         count = len(self.weights) - 1
         for k in range(count):
@@ -101,7 +101,7 @@ class MLP(nn.Module):
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
         """Factors of d forecast / d x at x (N, L, C), without dropout; rows `targets` or all, columns lag-major."""
         count = len(self.weights) - 1
-        layers = self._layers(self._columns(x))
+        layers = self._layers(lag_major_inputs(x, self.n_lags, self.n_series))
         readout, skip = (p if p is None or targets is None else p[targets] for p in (self._weight(count), self.skip))
         assert readout is not None
         if not self.residual and self.gains is None:
@@ -142,12 +142,6 @@ class MLP(nn.Module):
             return weight
         factors: Tensor = self.lengths[k] / weight.norm(dim=1)
         return weight * factors[:, None]
-
-    def _columns(self, x: Tensor) -> Tensor:
-        """(N, L, C), oldest first -> (N, L * C), most recent first."""
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
-        return x.flip(1).flatten(1)
 
 
 def _initial(n_out: int, n_in: int, generator: torch.Generator | None) -> nn.Parameter:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Factors
+from .checks import check_activation, check_inputs
 
 
 class TCN(nn.Module):
@@ -56,8 +57,7 @@ class TCN(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if activation not in ACTIVATIONS:
-            raise ValueError(f"activation={activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
+        check_activation(activation)
         n_targets = n_series if n_targets is None else n_targets
         if min(n_series, n_targets, n_lags, hidden) < 1 or (n_levels is not None and n_levels < 1):
             raise ValueError(
@@ -125,8 +125,7 @@ class TCN(nn.Module):
 
     def _field_of(self, x: Tensor) -> tuple[Tensor, int]:
         """The steps that the last one sees, and the zero steps that leave it alone after the top level."""
-        if x.dim() != 3 or x.shape[1:] != (self.n_lags, self.n_series):
-            raise ValueError(f"x has shape {tuple(x.shape)}; expected (N, {self.n_lags}, {self.n_series})")
+        check_inputs(x, self.n_lags, self.n_series)
         return x[:, -self.receptive_field :], self.receptive_field - self.n_lags
 
     def _levels(self, x: Tensor, n_before: int) -> Iterator[_Level]:

@@ -12,7 +12,6 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..models import LocalMLP
-from .linear_start import start_linear
 from .loop import train
 from .options import TrainingOptions
 from .sparse_linear import SparseLinear, lam_max, sparse_linear
@@ -89,15 +88,16 @@ def weigh(
             return evidence
         some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
         training, held_out = training.of_targets(some), held_out.of_targets(some)
-        x, y = held_out.inputs(), held_out.targets()
-        linear_errors = _errors(sparse_linear(training.columns(), training.targets(), evidence.lam), held_out)
+        strengths = [evidence.lam * factor for factor in (LOCAL_FACTORS if lam is None else LOCAL_FACTORS[:1])]
+        starts = [sparse_linear(training.columns(), training.targets(), strength) for strength in strengths]
+        linear_errors = _errors(starts[0], held_out)
         tried, errors = [], []
-        for factor in LOCAL_FACTORS if lam is None else (1.0,):
-            network, strength = build_local(len(some)), evidence.lam * factor
-            start_linear(network, training, strength)
+        for strength, start in zip(strengths, starts, strict=True):
+            network = build_local(len(some))
+            network.start_linear(start.weight, start.intercept)
             train(network, training, replace(options, lam=strength), generator)
             with torch.no_grad():
-                errors.append((network(x) - y).square().mean(0))
+                errors.append((network(held_out.inputs()) - held_out.targets()).square().mean(0))
             tried.append((strength, float(errors[-1].mean())))
             bar.update()
     gain = linear_errors - min(errors, key=lambda e: float(e.mean()))

@@ -22,6 +22,7 @@ from .batches import Batches
 from .optimizer import build_optimizer
 from .options import TrainingOptions
 from .sampling import CHEAP_FLOPS, PenaltySample
+from .sparse_linear import lam_max
 from .windows import Windows
 
 # Windows of a batch that a step penalises at most, unless told otherwise. Lorenz-96 (P = 20 and 100) and DREAM4 with 16 or 64
@@ -55,9 +56,7 @@ def largest_lam(windows: Windows) -> float:
     first has the slope -2 cov(y_i, x_j) along w_j, and the second outweighs it for every j from the largest of them on. A
     network needs more, see `EMPTYING`.
     """
-    x, y = windows.inputs().flatten(1).double(), windows.targets().double()
-    covariance = (y - y.mean(0)).T @ (x - x.mean(0)) / len(x)
-    return 2 * float(covariance.abs().max())
+    return lam_max(windows.columns().double(), windows.targets().double())
 
 
 def train_path(
