@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grngc_fast.kernels.matmul_l1 import int8, tiled, windows
+from grngc_fast.kernels.matmul_l1 import biased, int8, tiled, windows
 
 NAMES = ("a", "b", "scale", "bias")
 # name: leading dimensions of a, b, bias (None: no bias) and the windows of scale (None: no scale)
@@ -15,6 +15,7 @@ LAYOUTS = {
     "bias": (1, 1, 1, None),
     "scale": (1, 1, None, 5),
     "scale and bias": (1, 1, 1, 5),
+    "one window, bias": (1, 1, 1, 1),
     "own left sides": (4, 1, 1, None),
     "own right sides": (1, 4, 1, None),
     "both own": (4, 4, None, None),
@@ -83,6 +84,38 @@ def always_int8(monkeypatch: pytest.MonkeyPatch) -> list[int8.Plan | None]:
     monkeypatch.setattr(int8, "worth", lambda *size: True)
     monkeypatch.setattr(int8, "plan", recorded)
     return plans
+
+
+# A bias and few windows
+
+
+@pytest.mark.parametrize("n_windows", [None, 1, 3])
+@pytest.mark.parametrize("wanted", ["all", *NAMES, "none"])
+@pytest.mark.parametrize("size", [(1, 1, 1), (7, 3, 63), (63, 20, 7), (40, 64, 50)], ids=str)
+def test_rows_as_the_bias_lies_equal_the_definition(size, wanted, n_windows, monkeypatch):
+    monkeypatch.setattr(biased, "TILE_BYTES", 8 * 200)
+    monkeypatch.setattr(biased, "LARGE_PRODUCT", 0)
+    taken, real = [], biased.l1
+    monkeypatch.setattr(biased, "l1", lambda *given: (taken.append(given), real(*given))[1])
+    m, k, q = size
+    scale = None if n_windows is None else torch.randn(1, n_windows, k).double()
+    given = torch.randn(1, m, k).double(), torch.randn(1, k, q).double(), scale, torch.randn(1, m, q).double()
+    if wanted == "scale" and scale is None:
+        return
+    value, *gradients = truth(tuple(None if x is None else x.clone() for x in given))
+    names = [name for name, x in zip(NAMES, given, strict=True) if x is not None]
+    kept = [g for name, g in zip(names, gradients, strict=True) if wanted in ("all", name)]
+    for weights in (None, torch.tensor([-2.5], dtype=torch.float64)):
+        for f, t in zip(found(given, wanted, weights=weights), [value, *kept], strict=True):
+            factor = 1 if weights is None or t is value else float(weights)
+            torch.testing.assert_close(f, t * factor, rtol=1e-11, atol=1e-11)
+    assert len(taken) == 2
+
+
+def test_what_is_not_finite_in_a_row_of_the_bias_is_in_its_value():
+    a, b, bias = torch.randn(1, 6, 3), torch.randn(1, 3, 9), torch.randn(1, 6, 9)
+    bias[0, 2, 3] = float("nan")
+    assert torch.isnan(found((a, b, None, bias))[0]).all()
 
 
 # Masks

@@ -110,6 +110,14 @@ class MLP(nn.Module):
             return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
         return layered_factors(readout, layers, skip)
 
+    @property
+    def window_flops(self) -> tuple[int, int] | None:
+        """Of the products of one window's forecast and of its factors; None of several hidden layers, to be counted."""
+        if len(self.weights) > 2:
+            return None
+        skip = 0 if self.skip is None else self.skip.numel()
+        return 2 * (sum(w.numel() for w in self.weights) + skip), 2 * self.weights[0].numel()
+
     @torch.no_grad()
     def start_linear(self, weight: Tensor, intercept: Tensor) -> None:
         """Make the forecast weight x + intercept, (P, Q) columns lag-major and (P,): all else starts at zero effect."""

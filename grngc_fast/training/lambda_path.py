@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..models.batched_mlp import BatchedMLP
 from ..models.mlp import MLP
 from .batches import Batches
-from .optimizer import build_optimizer
+from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import CHEAP_FLOPS, PenaltySample
 from .sparse_linear import lam_max
@@ -152,7 +152,7 @@ def _train_together(
     seed_of = torch.tensor([starts.index(start) for start, _ in members], device=device)
     generators = [start.generator.clone_state() for start in starts]
     batches = [Batches(len(windows), options.batch_size, generator) for generator in generators]
-    optimizer, schedule = build_optimizer(batched, options)
+    optimizer = Adam(batched.parameters(), options.learning_rate, options.max_steps)
     for _ in range(options.max_steps):
         index = torch.stack([b.next() for b in batches]).to(device)
         x, y = (
@@ -166,10 +166,9 @@ def _train_together(
             rows = rows[seed_of]
         forecast, penalty = batched.forecast_and_penalty(x, sample.n_windows, rows)
         error = (forecast - y).square().mean((1, 2))
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         (error + lams * penalty / sample.n_targets).sum().backward()
         optimizer.step()
-        schedule.step()
         bar.update()
     return batched
 

@@ -17,7 +17,7 @@ from ..scores import mean_gradients
 from .batches import Batches
 from .distributed import World
 from .history import History
-from .optimizer import build_optimizer
+from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import PenaltySample, choose_sample
 from .windows import Windows
@@ -58,7 +58,7 @@ class Trainer:
                 " none to train on; change it, or train on all (early_stopping=False)"
             )
         self._every = options.evaluate_every or max(MIN_STEPS_BETWEEN, options.max_steps // 50)
-        self._optimizer, self._schedule = build_optimizer(model, options)
+        self._optimizer = Adam(model.parameters(), options.learning_rate, options.max_steps)
         self._batches = Batches(len(self._training), options.batch_size, generator)
         self._sample = _sample(model, self._training, self._batches, options)
         # Every so many targets are looked at in an evaluation.
@@ -82,10 +82,9 @@ class Trainer:
         if len(mine) < len(index):
             forecast = forecast * (len(mine) / len(index))
         penalty = self._penalty(index, x) if self.options.lam > 0 else forecast.new_zeros(())
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         self._add_gradients(forecast + self.options.lam * penalty)
         self._optimizer.step()
-        self._schedule.step()
         self._sums.add(forecast, penalty)
         self.steps += 1
         if self.steps % self._every and self.steps != self.options.max_steps:
@@ -106,7 +105,6 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
             "batches": self._batches.state_dict(),
             "sample": dataclasses.asdict(self._sample),
             "processes": self.world.gather(
@@ -125,7 +123,6 @@ class Trainer:
         device = self._training.steps.device
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
         self._batches.load_state_dict(state["batches"])
         self._sample = PenaltySample(**state["sample"])
         processes = state["processes"]

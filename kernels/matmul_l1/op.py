@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -73,7 +74,7 @@ def matmul_l1(
     if backend == "reference" or any(x.numel() == 0 for x in operands if x is not None):
         with torch.autocast(a.device.type, enabled=False):
             return reference.matmul_l1(a, b, scale, bias, mask, reduction)
-    batch = torch.broadcast_shapes(*(x.shape[:-2] for x in operands if x is not None))
+    batch = _broadcast(*(x.shape[:-2] for x in operands if x is not None))
     a, b = _flatten(a, batch), _flatten(b, batch)
     scale, bias = (None if x is None else _flatten(x, batch) for x in (scale, bias))
     unit_weights = reduction == "sum"
@@ -157,6 +158,13 @@ def _promote(
     return tuple(x.to(dtype) if isinstance(x, Tensor) and x.is_floating_point() else x for x in (a, b, scale, bias))  # type: ignore[return-value]
 
 
+def _broadcast(*shapes: torch.Size) -> torch.Size:
+    """`torch.broadcast_shapes`, without the half second in which that imports sympy on its first use."""
+    return (
+        torch.broadcast_shapes(*shapes) if torch.compiler.is_compiling() else torch.Size(np.broadcast_shapes(*shapes))
+    )
+
+
 def _flatten(x: Tensor, batch: torch.Size) -> Tensor:
     """(..., I, J) -> (1 | B, I, J)."""
     if x.shape[:-2].numel() == 1:
@@ -191,6 +199,6 @@ def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, mask
         if mask.shape != (a.shape[-2], b.shape[-1]):
             raise ValueError(f"mask has shape {tuple(mask.shape)}; expected (M, Q) = {(a.shape[-2], b.shape[-1])}")
     try:
-        torch.broadcast_shapes(*(x.shape[:-2] for x in given.values()))
-    except RuntimeError as error:
+        _broadcast(*(x.shape[:-2] for x in given.values()))
+    except (RuntimeError, ValueError) as error:
         raise ValueError(f"the batch dimensions do not broadcast: {shapes}") from error

@@ -8,7 +8,8 @@ Three products of 2 M Q K flop a window, against a few passes over the tile: at 
 The tile is bounded both as a piece of the product and as a piece of `left` and `G`, which at K > Q are the larger ones.
 
 These shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
-shared left side is the same transposed. `grouped.l1` is for a diagonal middle with many windows of a small product.
+shared left side is the same transposed. `grouped.l1` is for a diagonal middle with many windows of a small product, `biased.l1`
+for few windows of a product with a bias.
 `_batched` has both sides of its own for each window (KAN, ensembles), `ensemble.l1` a diagonal middle as well.
 """
 
@@ -19,7 +20,7 @@ import math
 import torch
 from torch import Tensor
 
-from . import ensemble, grouped, int8, onednn, windows
+from . import biased, ensemble, grouped, int8, onednn, windows
 from .results import Gradients, Needs
 
 __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
@@ -84,6 +85,8 @@ def l1(
     forbidden = None if mask is None else ~mask
     if scale is None and (bias is None or bias.shape[0] == 1):
         own_bias = None if bias is None else bias[0]
+        if n_batch == 1 and _few_windows(a[0], b[0], None, own_bias, forbidden, precision):
+            return _each(a, b, None, bias, needs, weights, forbidden, precision, 1)
         if b.shape[0] == 1:
             return _windows(a, b[0], None, own_bias, needs, weights, forbidden, precision)
         if a.shape[0] == 1:
@@ -116,6 +119,8 @@ def _each(
     n_batch: int,
 ) -> tuple[Tensor, Gradients]:
     """One batch element after the other, each with all its windows."""
+    if n_batch == 1:
+        return _only(a, b, scale, bias, needs, weights, forbidden, precision)
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
     total = Gradients(
         *(
@@ -124,26 +129,8 @@ def _each(
         )
     )
     for i in range(n_batch):
-        own_a, own_b, own_scale, own_bias = (
-            None if x is None else x[i if x.shape[0] > 1 else 0] for x in (a, b, scale, bias)
-        )
-        assert own_a is not None
-        assert own_b is not None
-        if own_scale is not None and _many_windows(own_a, own_b, own_scale, precision):
-            by_identity = needs.a or needs.b or needs.scale
-            by_identity = by_identity and own_bias is None and math.isfinite(_bound(own_a, own_b, own_scale, None))
-            elements = _tile_elements(own_a)
-            part, grads = grouped.l1(own_a, own_b, own_scale, own_bias, needs, forbidden, by_identity, elements)
-        # Scaling the side with fewer rows leaves the fewest elements outside the products.
-        elif own_scale is not None and own_b.shape[1] < own_a.shape[0]:
-            turned = [None if x is None else x.T for x in (own_bias, forbidden)]
-            part, grads = _windows(
-                own_b.T[None], own_a.T, own_scale, turned[0], needs.transposed(), None, turned[1], precision
-            )
-            grads = grads.transposed()
-        else:
-            part, grads = _windows(own_a[None], own_b, own_scale, own_bias, needs, None, forbidden, precision)
-        values[i] = part.sum()
+        own_scale, own_bias = (None if x is None else _at(x, i) for x in (scale, bias))
+        values[i], grads = _element(_at(a, i), _at(b, i), own_scale, own_bias, needs, forbidden, precision)
         weight = None if weights is None else weights[i]
         for name in ("a", "b", "scale", "bias"):
             into, grad = getattr(total, name), getattr(grads, name)
@@ -151,6 +138,70 @@ def _each(
                 into = into[i if into.shape[0] > 1 else 0]
                 into.add_(grad.reshape(into.shape) if weight is None else grad.reshape(into.shape) * weight)
     return values, total
+
+
+def _at(x: Tensor, i: int) -> Tensor:
+    """Of batch element i, which may be that of all."""
+    return x[i if x.shape[0] > 1 else 0]
+
+
+def _only(
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    needs: Needs,
+    weights: Tensor | None,
+    forbidden: Tensor | None,
+    precision: str,
+) -> tuple[Tensor, Gradients]:
+    """The one element of a batch, whose gradients are not copied."""
+    own_scale, own_bias = (None if x is None else x[0] for x in (scale, bias))
+    value, grads = _element(a[0], b[0], own_scale, own_bias, needs, forbidden, precision)
+    for name, x in zip(("a", "b", "scale", "bias"), (a, b, scale, bias), strict=True):
+        grad = getattr(grads, name)
+        if grad is not None and x is not None:
+            setattr(grads, name, grad.reshape(x.shape) if weights is None else grad.reshape(x.shape) * weights)
+    return value.reshape(1), grads
+
+
+def _element(
+    a: Tensor,
+    b: Tensor,
+    scale: Tensor | None,
+    bias: Tensor | None,
+    needs: Needs,
+    forbidden: Tensor | None,
+    precision: str,
+) -> tuple[Tensor, Gradients]:
+    """The value, a scalar, and gradients of one batch element: a (M, K), b (K, Q), scale (N, K), bias (M, Q)."""
+    if _few_windows(a, b, scale, bias, forbidden, precision):
+        assert bias is not None
+        return biased.l1(a, b, scale, bias, needs)
+    if scale is not None and _many_windows(a, b, scale, precision):
+        by_identity = needs.a or needs.b or needs.scale
+        by_identity = by_identity and bias is None and math.isfinite(_bound(a, b, scale, None))
+        return grouped.l1(a, b, scale, bias, needs, forbidden, by_identity, _tile_elements(a))
+    # Scaling the side with fewer rows leaves the fewest elements outside the products.
+    if scale is not None and b.shape[1] < a.shape[0]:
+        turned = [None if x is None else x.T for x in (bias, forbidden)]
+        values, grads = _windows(b.T[None], a.T, scale, turned[0], needs.transposed(), None, turned[1], precision)
+        return values.sum(), grads.transposed()
+    values, grads = _windows(a[None], b, scale, bias, needs, None, forbidden, precision)
+    return values.sum(), grads
+
+
+def _few_windows(
+    a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, forbidden: Tensor | None, precision: str
+) -> bool:
+    n_windows, n_rows, n_columns = 1 if scale is None else scale.shape[0], a.shape[0], b.shape[1]
+    if bias is None or forbidden is not None or a.device.type != "cpu":
+        return False
+    if not biased.worth(n_windows, n_rows, n_columns):
+        return False
+    if n_windows > 1 and int8.worth(n_windows * n_rows, a.shape[1], n_columns, precision) and int8.available():
+        return False
+    return not grouped.worth(n_windows, n_rows, n_columns)
 
 
 def _many_windows(a: Tensor, b: Tensor, scale: Tensor, precision: str) -> bool:
