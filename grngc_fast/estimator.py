@@ -24,7 +24,7 @@ from .jacobian import ACTIVATIONS
 from .memory import as_bytes, available_memory, check_memory, memory_of
 from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
 from .plan import Plan, decide
-from .resumption import settle
+from .resumption import keep_plan, planned, settle
 from .row_blocks import row_blocks
 from .score_sinks import Graph
 from .scoring import ScoreOptions, score_graph
@@ -210,20 +210,23 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             watch = Stopwatch()
             scaler = _fitted_scaler(table)
             edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
+            scoring.check_space(edges.n_effects, edges.n_causes, self.lags)
             windows = self._windows(edges, _standardised(scaler, table), device)
             seed = int(check_random_state(self.random_state).randint(2**31))
         seed, checkpoint = settle(self._run(edges, device), table, seed, world)
         generator = torch.Generator().manual_seed(seed)
         # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            given = {**self.get_params(deep=False), "hidden": self._widths()}
+            plan, begun = planned(checkpoint, world, lambda: decide(given, edges, windows, seed, world))
             torch.manual_seed(seed + world.rank)
-            plan = decide({**self.get_params(deep=False), "hidden": self._widths()}, edges, windows, seed, world)
             with world.refused_together():
                 network = self._network(plan, windows, edges, generator)
                 self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
+            checkpoint = keep_plan(checkpoint, plan, begun, world)
             watch.lap("plan")
-            if plan.linear_start:
+            if plan.linear_start and not begun:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world, self.verbose)
             watch.lap("linear_start")
             history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,16 @@ class Plan:
         """Steps between evaluations without held-out windows; None for the trainer's own choice."""
         large = self.linear_start and self.max_steps <= WARM_LARGE[0]
         return max(1, self.max_steps // FEW_EVALUATIONS) if large else None
+
+    def state(self) -> dict[str, Any]:
+        """As a checkpoint keeps it."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of_state(cls, state: Mapping[str, Any]) -> Plan:
+        """The plan whose `state` it is; TypeError for that of another version."""
+        found = state["evidence"]
+        return cls(**{**state, "evidence": None if found is None else Evidence(**found)})
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""

@@ -1,12 +1,15 @@
-"""Which run a fit is, so that only the same one is taken up again, by processes that all do the same."""
+"""Which run a fit is, so that only the same one is taken up again, by processes that all do the same, and where it was."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .errors import InputError
+from .plan import Plan
 from .series import SeriesTable
 from .training import Checkpoint, World
 from .training.checkpoint import digest, plain, recorded_run
@@ -45,6 +48,41 @@ def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: Wor
         return seed, None
     decides = {name: value for name, value in run.items() if name not in _AFTER_TRAINING}
     return seed, Checkpoint(Path(place), decides, float(options["checkpoint_minutes"]))
+
+
+def planned(checkpoint: Checkpoint | None, world: World, decided: Callable[[], Plan]) -> tuple[Plan, bool]:
+    """The plan that the checkpoint holds, else the one that is decided; and whether the checkpoint is of a training begun.
+
+    Raises
+    ------
+    InputError : a checkpoint that cannot be used.
+    """
+    kept, begun = None, False
+    with world.refused_together():
+        if checkpoint is not None and world.rank == 0:
+            kept, begun = checkpoint.begun()
+    kept, begun = world.first((kept, begun))
+    if kept is None:
+        return decided(), begun
+    with world.refused_together():
+        try:
+            return Plan.of_state(kept), begun
+        except (KeyError, TypeError) as error:
+            assert checkpoint is not None
+            raise InputError(
+                f"{checkpoint.file} does not fit this version of the library ({error}); name another folder"
+            ) from error
+
+
+def keep_plan(checkpoint: Checkpoint | None, plan: Plan, begun: bool, world: World) -> Checkpoint | None:
+    """The checkpoint of a run with this plan; written, unless the training has `begun`, so that no work is done again."""
+    if checkpoint is None:
+        return None
+    checkpoint = replace(checkpoint, plan=plan.state())
+    with world.refused_together():
+        if world.rank == 0 and not begun:
+            checkpoint.begin(None)
+    return checkpoint
 
 
 def recorded_random_state(folder: str | os.PathLike[str]) -> int | None:

@@ -95,16 +95,21 @@ class ScoreFiles(ScoreSink):
     ----------
     path : of the scores, `found.npy`; beside it come `found.signed_scores.npy` and, where there are any, `found.lag_scores.npy`
         and `found.standard_error.npy`.
+    writes : whether this process writes them; else they are read once another one has.
     """
 
-    def __init__(self, names: tuple[str, ...], causes: tuple[str, ...], path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, names: tuple[str, ...], causes: tuple[str, ...], path: str | os.PathLike[str], writes: bool = True
+    ) -> None:
         super().__init__(names, causes)
-        self.path = Path(path)
-        self._stack, self._files = ExitStack(), dict[str, BinaryIO]()
+        self.path, self._writes = Path(path), writes
+        self._stack, self._files, self._found = ExitStack(), dict[str, BinaryIO](), set[str]()
 
     def add(self, block: ScoreBlock) -> None:
+        parts = _dense(block)
+        self._found.update(parts)
         # The first that is entered is the last to be put in its place.
-        for name, rows in _dense(block).items():
+        for name, rows in parts.items() if self._writes else ():
             if name not in self._files:
                 self._files[name] = self._stack.enter_context(atomic_writer(self._place(name)))
                 shape = (len(self.names), *rows.shape[1:])
@@ -116,7 +121,7 @@ class ScoreFiles(ScoreSink):
         self._stack.__exit__(*error)
 
     def graph(self, metadata: dict[str, Any]) -> CausalGraph:
-        arrays: dict[str, Any] = {name: np.load(self._place(name), mmap_mode="r") for name in self._files}
+        arrays: dict[str, Any] = {name: np.load(self._place(name), mmap_mode="r") for name in self._found}
         return CausalGraph(**arrays, names=self.names, causes=self.causes, metadata=metadata)
 
     def _place(self, name: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,11 +54,26 @@ class ScoreOptions:
         if not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
             raise InputError(f"scores_file={str(path)!r}: no folder there that can be written to; make it first")
 
-    def sink(self, names: tuple[str, ...], causes: tuple[str, ...]) -> ScoreSink:
-        """Where the scores of these effects by these causes go."""
+    def check_space(self, n_effects: int, n_causes: int, n_lags: int) -> None:
+        """Raise an `InputError` if the file's disk has no room for the scores, their signs and those of every lag."""
+        if self.file is None:
+            return
+        folder = Path(self.file).absolute().parent
+        needed = 4 * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0))
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise InputError(
+                f"scores_file={str(self.file)!r}: all scores take {needed / 2**30:.2f} GiB and {folder} has"
+                f" {free / 2**30:.2f} GiB free; make room, name another disk, or keep the strongest edges only (edges_per_target)"
+            )
+
+    def sink(self, names: tuple[str, ...], causes: tuple[str, ...], world: World) -> ScoreSink:
+        """Where the scores of these effects by these causes go; files are written by process 0."""
         if self.edges_per_target is not None:
             return KeptEdges(names, causes, per_target=self.edges_per_target)
-        return DenseScores(names, causes) if self.file is None else ScoreFiles(names, causes, self.file)
+        if self.file is None:
+            return DenseScores(names, causes)
+        return ScoreFiles(names, causes, self.file, writes=world.rank == 0)
 
 
 def score_graph(
@@ -99,8 +115,10 @@ def score_graph(
         population=total if 1 < n_windows < total else None,
         world=world,
     )
-    sink = options.sink(names, causes)
+    sink = options.sink(names, causes, world)
     error = sink.take(blocks)
+    # No process reads files that are still being written.
+    world.sum(torch.zeros(1))
     found = {"score_windows": n_windows, "score_windows_total": total}
     return sink.graph({**metadata, **found, **({} if error is None else {"score_standard_error": error})})
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from grngc_fast import GRNGC, InputError
+from grngc_fast import GRNGC, InputError, estimator
 from grngc_fast.cli import main
 from grngc_fast.errors import CheckpointWarning
 from grngc_fast.graph import CausalGraph
@@ -114,6 +114,50 @@ def test_a_finished_fit_is_not_trained_again(tmp_path, monkeypatch):
     assert_same_fit(GRNGC(**SIZE, checkpoint=str(tmp_path), verbose=1, checkpoint_minutes=1).fit(series()), first)
 
 
+def moving(n_steps: int = 300) -> np.ndarray:
+    """Enough steps for a plan by held-out error."""
+    x = np.random.default_rng(0).standard_normal((n_steps, 4))
+    for t in range(1, n_steps):
+        x[t] += 0.6 * np.roll(x[t - 1], 1)
+    return x
+
+
+PLANNED = {"max_steps": 40, "hidden": 8, "random_state": 0, "device": "cpu"}
+
+
+def test_what_was_planned_and_started_is_not_done_again(tmp_path, monkeypatch):
+    whole = GRNGC(**PLANNED).fit(moving())
+    assert whole.graph_.metadata["linear_start"]
+    assert whole.graph_.metadata["evidence"]
+
+    def killed(*given):
+        raise MemoryError
+
+    kept = GRNGC(**PLANNED, checkpoint=tmp_path, checkpoint_minutes=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(estimator, "start_linear", killed)
+        with pytest.raises(MemoryError):
+            kept.fit(moving())
+    monkeypatch.setattr(estimator, "decide", lambda *given: pytest.fail("planned again"))
+    real = Trainer.step
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", lambda self: killed() if self.steps == 7 else real(self))
+        with pytest.raises(MemoryError):
+            kept.fit(moving())
+    monkeypatch.setattr(estimator, "start_linear", lambda *given: pytest.fail("started again"))
+    assert_same_fit(kept.fit(moving()), whole)
+    assert kept.graph_.metadata["evidence"] == whole.graph_.metadata["evidence"]
+
+
+def test_a_plan_of_another_version_is_refused(tmp_path):
+    GRNGC(**PLANNED, checkpoint=tmp_path).fit(moving())
+    saved = torch.load(tmp_path / FILE, weights_only=True)
+    saved["plan"]["momentum"] = 1.0
+    torch.save(saved, tmp_path / FILE)
+    with pytest.raises(InputError, match=r"does not fit this version of the library .*momentum.*name another folder"):
+        GRNGC(**PLANNED, checkpoint=tmp_path).fit(moving())
+
+
 def test_without_a_seed_the_run_goes_on_with_the_one_that_it_drew(tmp_path, stop_at):
     begun(tmp_path, stop_at, random_state=None)
     found = GRNGC(**{**SIZE, "random_state": None}, checkpoint=tmp_path).fit(series())
@@ -200,7 +244,7 @@ def of_another_version(file):
         (text, "is cut short or no checkpoint; remove it, or name another folder"),
         (foreign, "is not a checkpoint of this library"),
         (pickled, "is damaged or no checkpoint"),
-        (newer, "has format 2, of a newer version; this one reads up to 1: upgrade"),
+        (newer, "has format 3, of a newer version; this one reads up to 2: upgrade"),
         (of_another_version, "does not fit this version of the library .'optimizer'.; name another folder"),
     ],
 )

@@ -193,6 +193,14 @@ def test_two_processes_plan_and_start_linear_as_one_does(options, n_steps, model
     assert (first["plan"][3] is not None) == (n_steps > 250)
 
 
+def test_two_processes_write_a_file_of_scores_once(pair, tmp_path):
+    options = {"scores_file": tmp_path / "found.npy", "lags": 2}
+    first, second = pair.run(fit, options)
+    assert_equal(first, second)
+    assert {p.name for p in tmp_path.iterdir()} == {"found.npy", "found.lag_scores.npy", "found.signed_scores.npy"}
+    assert_close(first, fit(0, {"lags": 2}))
+
+
 def test_more_processes_than_series_or_windows_to_share_is_no_fault():
     world = World(rank=2, size=3)
     assert world.share(torch.arange(2)).tolist() == []

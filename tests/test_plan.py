@@ -204,6 +204,18 @@ def test_errors_weighed_are_those_of_windows_held_out():
     assert found.lam == lams[int(np.argmin(errors))]
 
 
+def test_targets_that_do_not_move_are_not_weighed():
+    x = np.random.default_rng(0).standard_normal((400, 200)).astype(np.float32)
+    options, still = TrainingOptions(0.0, 1, 64, 1e-3), torch.arange(60, 200)
+    x[:360, still] = 0
+    data = Windows.from_trajectories([x], 1)
+    assert weigh(data, None, None, options, torch.Generator().manual_seed(0)) is not None
+    assert weigh(data.of_targets(still), None, None, options, torch.Generator().manual_seed(0)) is None
+    x[:360, :60] = 0
+    data = Windows.from_trajectories([x], 1)
+    assert weigh(data, None, None, options, torch.Generator().manual_seed(0)) is None
+
+
 def test_the_smallest_error_decides_and_a_tie_is_no_reason_for_local_units():
     linear_errors = ((0.4, 0.9), (0.2, 0.7), (0.1, 0.8))
     assert Evidence(linear_errors).lam == 0.2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from grngc_fast import GRNGC, CausalGraph, InputError, SparseCausalGraph, graph_file, scoring
 from grngc_fast import score_blocks as blocks_module
+from grngc_fast.scoring import ScoreOptions
 
 from .test_estimator import chain
 
@@ -139,6 +141,17 @@ def test_a_full_disk_leaves_nothing_half_written(
         GRNGC(**QUICK, scores_file=path).fit(chain(60))
     assert [p.name for p in tmp_path.iterdir()] == ["found.npy"]
     assert path.read_text() == "older"
+
+
+def test_a_disk_without_room_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = ScoreOptions(file=tmp_path / "found.npy")
+    monkeypatch.setattr(scoring.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4 * 20 * 10 * 5))
+    chosen.check_space(20, 10, 3)
+    with pytest.raises(InputError, match=r"all scores take 0\.00 GiB and .* has 0\.00 GiB free; make room"):
+        chosen.check_space(20, 10, 4)
+    monkeypatch.setattr(scoring.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(InputError, match="make room"):
+        GRNGC(**QUICK, scores_file=tmp_path / "found.npy").fit(chain(60))
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,15 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
         )
         parser.add_argument("--dense", action="store_true", help="write all scores, however many")
+        parser.add_argument(
+            "--scores-file",
+            type=Path,
+            metavar="FILE",
+            help="stream all scores to this .npy, for more than memory holds",
+        )
+        parser.add_argument(
+            "--memory-limit", metavar="SIZE", help="refuse a fit that needs more, as 4GiB (what the machine has)"
+        )
     add("--device", "auto, cpu or cuda", metavar="NAME")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
     if not on_path:

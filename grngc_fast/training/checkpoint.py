@@ -20,7 +20,8 @@ from ..errors import InputError
 
 FILE = "checkpoint.pt"
 _PROGRAM = "grngc_fast checkpoint"
-_FORMAT = 1
+# 2: a plan beside the state, which may be none yet.
+_FORMAT = 2
 _SLAB = 2**22
 
 
@@ -33,11 +34,13 @@ class Checkpoint:
     folder : made when first written to.
     run : what decides the run, names and plain values: a state is given back to no other run.
     minutes : time between two writes.
+    plan : what was decided before the training, plain values, written with every state.
     """
 
     folder: Path
     run: Mapping[str, Any]
     minutes: float = 5.0
+    plan: Mapping[str, Any] | None = None
 
     @property
     def file(self) -> Path:
@@ -50,20 +53,39 @@ class Checkpoint:
         ------
         InputError : a file that is no whole checkpoint, of a newer version, or of a run with other data or options.
         """
-        saved = _load(self.file)
-        if saved is None:
-            return None
-        before = saved["run"]
-        differ = [name for name in {**before, **self.run} if before.get(name) != self.run.get(name)]
-        if differ:
-            changes = "; ".join(f"{name} was {before.get(name)!r}, now {self.run.get(name)!r}" for name in differ)
-            raise InputError(
-                f"{self.file} is of another run: {changes}; go on with what it was made with, or name another folder"
-            )
-        state: dict[str, Any] = saved["state"]
+        saved = self._saved()
+        state: dict[str, Any] | None = None if saved is None else saved["state"]
         return state
 
-    def write(self, state: Mapping[str, Any]) -> None:
+    def begun(self) -> tuple[dict[str, Any] | None, bool]:
+        """The plan last written, and whether there is a state of the training too. Errors as `read`."""
+        saved = self._saved(mmap=True)
+        return (None, False) if saved is None else (saved.get("plan"), saved["state"] is not None)
+
+    def begin(self, state: Mapping[str, Any] | None) -> None:
+        """Write and read back, so that what fails fails before any work is done.
+
+        Raises
+        ------
+        InputError : a folder that cannot be written to, a state that a checkpoint cannot hold.
+        """
+        try:
+            self.write(state)
+        except OSError as error:
+            raise InputError(
+                f"checkpoint={str(self.folder)!r} cannot be written to ({error}); free space, mend permissions or name another"
+                " folder"
+            ) from error
+        try:
+            self.read()
+        except InputError as error:
+            self.file.unlink()
+            raise InputError(
+                "the model's state_dict holds more than tensors and plain values, which a checkpoint cannot hold;"
+                " leave checkpoint=None"
+            ) from error
+
+    def write(self, state: Mapping[str, Any] | None) -> None:
         """Replace the state on disk, wholly or not at all.
 
         Raises
@@ -71,7 +93,7 @@ class Checkpoint:
         OSError : it cannot be written; what was there before is left.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        saved = {"program": _PROGRAM, "format": _FORMAT, "run": dict(self.run), "state": dict(state)}
+        saved = {"program": _PROGRAM, "format": _FORMAT, "run": dict(self.run), "plan": self.plan, "state": state}
         handle, name = tempfile.mkstemp(prefix=".writing-", dir=self.folder)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -83,6 +105,19 @@ class Checkpoint:
             raise OSError(f"not written whole, as on a full disk: {error}") from error
         finally:
             Path(name).unlink(missing_ok=True)
+
+    def _saved(self, mmap: bool = False) -> dict[str, Any] | None:
+        saved = _load(self.file, mmap)
+        if saved is None:
+            return None
+        before = saved["run"]
+        differ = [name for name in {**before, **self.run} if before.get(name) != self.run.get(name)]
+        if differ:
+            changes = "; ".join(f"{name} was {before.get(name)!r}, now {self.run.get(name)!r}" for name in differ)
+            raise InputError(
+                f"{self.file} is of another run: {changes}; go on with what it was made with, or name another folder"
+            )
+        return saved
 
 
 def recorded_run(folder: Path) -> dict[str, Any] | None:

@@ -63,7 +63,7 @@ def weigh(
     generator: torch.Generator,
     verbose: int = 0,
 ) -> Evidence | None:
-    """Train on the first nine tenths, judge on the rest (`Windows.split`); None where they are too few.
+    """Train on the first nine tenths, judge on the rest (`Windows.split`); None where they are too few, or nothing moves in them.
 
     Parameters
     ----------
@@ -77,11 +77,16 @@ def weigh(
     training, held_out = windows.split(HELD_OUT)
     if len(windows) < MIN_WINDOWS or held_out is None:
         return None
-    chosen = torch.randperm(windows.n_targets, generator=generator)[:MAX_TARGETS].to(windows.steps.device)
+    chosen = _varying(training, torch.randperm(windows.n_targets, generator=generator).to(windows.steps.device))
     training, held_out = training.of_targets(chosen), held_out.of_targets(chosen)
+    largest = lam_max(training.columns(), training.targets()) if len(chosen) else 0.0
+    if not largest > 0:
+        return None
     with tqdm(desc="held-out error", unit=" forecasters", disable=verbose < 1, dynamic_ncols=True) as bar:
         linear = (
-            _linear_path(training, held_out, bar) if lam is None else [(lam, _linear_error(training, held_out, lam))]
+            _linear_path(training, held_out, largest, bar)
+            if lam is None
+            else [(lam, _linear_error(training, held_out, lam))]
         )
         evidence = Evidence(tuple(linear))
         if build_local is None:
@@ -105,10 +110,21 @@ def weigh(
     return replace(evidence, local=tuple(tried), to_beat=float(linear_errors.mean()), margin=margin)
 
 
-def _linear_path(training: Windows, held_out: Windows, bar: Any) -> list[tuple[float, float]]:
-    """Errors at falling strengths, each solved from the one before, until they no longer fall."""
+def _varying(training: Windows, targets: Tensor) -> Tensor:
+    """The first `MAX_TARGETS` of the targets that change in the windows trained on."""
+    found: list[Tensor] = []
+    for part in targets.split(MAX_TARGETS):
+        y = training.of_targets(part).targets()
+        found.append(part[y.amax(0) > y.amin(0)])
+        if sum(map(len, found)) >= MAX_TARGETS:
+            break
+    return torch.cat(found)[:MAX_TARGETS]
+
+
+def _linear_path(training: Windows, held_out: Windows, largest: float, bar: Any) -> list[tuple[float, float]]:
+    """Errors at strengths that fall from the largest, each solved from the one before, until they no longer fall."""
     x, y = training.columns(), training.targets()
-    lam, start, since, best = lam_max(x, y) * FACTOR, None, 0, math.inf
+    lam, start, since, best = largest * FACTOR, None, 0, math.inf
     path: list[tuple[float, float]] = []
     while since < PATIENCE and len(path) < MAX_STRENGTHS:
         found = sparse_linear(x, y, lam, start=start)

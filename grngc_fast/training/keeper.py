@@ -66,25 +66,10 @@ class Keeper:
             raise stop(int(signal), self._told())
 
     def _begin(self) -> None:
-        """Write and read back, so that what fails fails before any work is done."""
-        state, folder = self._trainer.state_dict(), str(self._checkpoint.folder)
+        state = self._trainer.state_dict()
         with self._world.refused_together():
-            if self._world.rank > 0:
-                return
-            try:
-                self._checkpoint.write(state)
-            except OSError as error:
-                raise InputError(
-                    f"checkpoint={folder!r} cannot be written to ({error}); free space, mend permissions or name another folder"
-                ) from error
-            try:
-                self._checkpoint.read()
-            except InputError as error:
-                self._checkpoint.file.unlink()
-                raise InputError(
-                    "the model's state_dict holds more than tensors and plain values, which a checkpoint cannot hold;"
-                    " leave checkpoint=None"
-                ) from error
+            if self._world.rank == 0:
+                self._checkpoint.begin(state)
 
     def _write(self) -> None:
         state, steps = self._trainer.state_dict(), self._trainer.steps
