@@ -33,6 +33,7 @@ DEVELOPMENT = (
     "Lorenz-96 P=20 F=10",
     "Lorenz-96 P=20 F=40",
     "Lorenz-96 P=100 F=40",
+    "Lorenz-96 P=300 F=40",
     "VAR P=10",
     "VAR P=100",
     "DREAM4 size 100 net 1",
@@ -65,7 +66,8 @@ def run(args: argparse.Namespace) -> list[Row]:
 
 
 def cases(data: Path) -> Iterator[Case]:
-    for n_series, n_steps, forcing in ((20, 500, 10.0), (20, 500, 40.0), (100, 1000, 20.0), (100, 1000, 40.0)):
+    simulated = ((20, 500, 10.0), (20, 500, 40.0), (100, 1000, 20.0), (100, 1000, 40.0), (300, 1000, 40.0))
+    for n_series, n_steps, forcing in simulated:
         yield Case(
             f"Lorenz-96 P={n_series} F={forcing:g}",
             1,

@@ -81,6 +81,7 @@ class Plan:
             "local": found.local,
             "to_beat": found.to_beat if found.local else None,
             "margin": found.margin,
+            "refitted": found.refitted and list(found.refitted),
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from grngc_fast.models import MLP, LocalMLP
 from grngc_fast.plan import DEFAULT_LAM, LOCAL_WEIGHTS, Plan, decide
 from grngc_fast.training import Evidence, TrainingOptions, Windows, World, weigh
 from grngc_fast.training.evidence import FACTOR, MIN_WINDOWS, PATIENCE
+from grngc_fast.training.refit import refitted_errors
 from grngc_fast.training.sparse_linear import lam_max
 
 
@@ -222,6 +224,52 @@ def test_the_smallest_error_decides_and_a_tie_is_no_reason_for_local_units():
     worse, equal, better = (Evidence(linear_errors, ((0.2, 0.8), (0.4, e)), 0.5) for e in (0.6, 0.5, 0.4))
     assert [e.prefers_local for e in (worse, equal, better)] == [False, False, True]
     assert [e.lam for e in (worse, equal, better)] == [0.2, 0.2, 0.4]
+
+
+def test_refitted_local_units_win_by_the_margin_and_only_where_they_lost_before():
+    linear_errors, local = ((0.4, 0.9), (0.2, 0.7)), ((0.2, 0.8), (0.4, 0.75))
+    lost = Evidence(linear_errors, local, 0.7, 0.01)
+    assert not lost.prefers_local
+    assert not replace(lost, refitted=(0.65, 0.7, 0.06)).prefers_local
+    won = replace(lost, refitted=(0.65, 0.7, 0.04))
+    assert won.prefers_local
+    assert won.lam == 0.4
+
+
+def test_a_selection_is_worth_what_its_causes_forecast():
+    """x_0 and x_1 move the first target by their product, which no linear forecaster sees, x_2 and x_3 the second."""
+    x = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
+    x[1:, 6] = x[:-1, 0] * x[:-1, 1] + 0.1 * x[1:, 6]
+    x[1:, 7] = x[:-1, 2] + x[:-1, 3] + 0.1 * x[1:, 7]
+    training, held_out = windows(x).of_targets(torch.tensor([6, 7])).split(0.1)
+
+    def errors(*selected: list[int]) -> list[float]:
+        scores = torch.zeros(2, 8)
+        for target, causes in enumerate(selected):
+            scores[target, causes] = 1 + torch.arange(len(causes)) / 10
+        generator = torch.Generator().manual_seed(0)
+        return refitted_errors(scores, training, held_out, generator).tolist()
+
+    product, total = errors([0, 1, 4, 5], [2, 3, 4, 5])
+    assert product < 0.3
+    assert total < 0.1
+    product, total = errors([0, 2, 3, 5], [0, 1, 2, 5])
+    assert product > 0.6
+    assert 0.4 < total < 0.7
+
+
+def test_a_penalised_network_that_found_the_causes_is_preferred_for_them():
+    """Lorenz-96 with F = 40: shrunk, local units forecast hardly better than the linear forecaster; refitted they do."""
+    data = windows(lorenz96(100, 500, 40.0, seed=0).X)
+    options = TrainingOptions(0.0, 600, 64, 5e-3, validation_fraction=0.0)
+
+    def build(n_targets: int) -> LocalMLP:
+        return LocalMLP(100, 1, 8, n_targets=n_targets, generator=torch.Generator().manual_seed(0))
+
+    found = weigh(data, 0.2, build, options, torch.Generator().manual_seed(0))
+    assert found.local[0][1] > found.to_beat
+    assert found.refitted is not None
+    assert found.prefers_local
 
 
 def test_local_units_are_held_against_the_linear_forecaster_of_the_same_targets():

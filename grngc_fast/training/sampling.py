@@ -14,8 +14,8 @@ from ..jacobian import causal_part, has_factors
 
 T = TypeVar("T")
 
-# A step's exact penalty is not worth sampling below this: 3 ms at 200 GFLOP/s.
-CHEAP_FLOPS = 5e8
+# A step's exact penalty is not worth sampling below this: 1 ms at 200 GFLOP/s, what a step takes besides.
+CHEAP_FLOPS = 2e8
 # What an entry of a linear path adds to its row, in flops of the same time: it is gathered, added, and its gradient put back.
 # 1900 rows of 5000 entries at K = 128 took 146 ms where their products take 49.
 LINEAR_PATH_FLOPS = 1500.0
