@@ -29,8 +29,8 @@ __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
 # windows of 1000 x 1024 x 1000. float32: 8 MiB tiles of 1250 columns .84 .95 1.0 1.1, 4 MiB and 2500 columns .81 .95 .97 1.06.
 TILE_BYTES = {"cpu": 8 * 2**20, "cuda": 32 * 2**20}
 TILE_COLUMNS = 1250
-# A tile of scores is a quarter as large: 64 windows of 1000 x 128 x 1000 ran at .69 of the sgemm rate in tiles as above and at .73
-# in 2 MiB of 1000 columns, 12 of 1900 x 128 x 5000 at .56 and .66, 12 of 958 x 128 x 10000 at .58 and .69.
+# A tile of scores is a quarter as large: 64 windows of 1000 x 128 x 1000 ran at .69 of the sgemm rate in tiles as above, .73 in
+# these, 12 of 1900 x 128 x 5000 at .56 and .66, 12 of 958 x 128 x 10000 at .58 and .69.
 SCORE_SHARE, SCORE_COLUMNS = 4, 1000
 # Times as many rows to a tile of int8 products whose left side is not scaled. int8 with 1250 columns: 8 MiB tiles 1.04 1.24 1.41
 # 1.42, twice the rows 1.09 1.28 1.45 1.05.
