@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grngc_fast import FitDivergedWarning, InputError, gradient_l1
-from grngc_fast.models import LSTM, MLP
-from grngc_fast.training import TrainingOptions, Windows, train
+from grngc_fast.models import LSTM, MLP, LocalMLP
+from grngc_fast.models.linear_path import products_put_off
+from grngc_fast.training import Trainer, TrainingOptions, Windows, World, train
 from grngc_fast.training.batches import Batches
 from grngc_fast.training.optimizer import Adam
 from grngc_fast.training.sampling import CHEAP_FLOPS, PenaltySample, choose_sample
@@ -190,6 +191,40 @@ def test_the_steps_are_those_of_torchs_adam_with_cosine_decay():
     assert torch.equal(still, torch.ones(2))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3])
+@pytest.mark.parametrize("build", [lambda: MLP(4, 2, (6,), skip=True), lambda: LocalMLP(4, 2, 3)], ids=["mlp", "local"])
+def test_gradients_of_a_step_are_those_of_autograd(build, lam, monkeypatch):
+    model = build().double()
+    torch.nn.init.normal_(model.skip)
+    data = Windows.from_trajectories([np.random.default_rng(0).standard_normal((20, 4))], 2, torch.float64)
+    trainer = Trainer(model, data, options(lam=lam, batch_size=18), torch.Generator().manual_seed(0), World())
+    x, y = data.inputs(), data.targets()
+    loss = (model(x) - y).square().mean() + lam * gradient_l1(model, x) / 4
+    expected = torch.autograd.grad(loss, list(model.parameters()))
+    taken = []
+    monkeypatch.setattr(Adam, "step", lambda self: taken.extend(p.grad.clone() for p in self._parameters))
+    trainer.step()
+    for found, wanted in zip(taken, expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_nothing_is_put_off_outside_of_a_step_or_for_inputs_that_want_a_gradient():
+    model, x = MLP(4, 1, (6,), skip=True), torch.randn(5, 1, 4)
+    model(x).sum().backward()
+    assert model.skip.grad is not None
+    model.zero_grad()
+    with products_put_off() as products:
+        model(x.requires_grad_()).sum().backward()
+    assert not products
+    assert model.skip.grad is not None
+    model.zero_grad()
+    with products_put_off() as products:
+        forecast = model(x.detach())
+    forecast.sum().backward()
+    assert model.skip.grad is None
+    assert len(products) == 1
 
 
 def test_training_imports_no_compiler():

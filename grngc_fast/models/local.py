@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Block, GroupedFactors
 from .checks import check_activation, lag_major_inputs
+from .linear_path import linear_path
 
 
 class LocalMLP(nn.Module):
@@ -66,7 +67,7 @@ class LocalMLP(nn.Module):
         inputs = lag_major_inputs(x, self.n_lags, self.n_series)
         hidden = ACTIVATIONS[self.activation].value(self._units(inputs, self.encoder, self.encoder_bias))
         forecast = (hidden * self.readout).sum(-1) + self.readout_bias
-        return forecast if self.skip is None else forecast + F.linear(inputs, self.skip)
+        return forecast if self.skip is None else forecast + linear_path(inputs, self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> GroupedFactors:
         """Factors of d forecast / d x at x (N, L, C); rows `targets` or all, columns lag-major."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Factors, HiddenLayer, Normalised, Sandwich, layered_factors
 from .checks import check_activation, lag_major_inputs
+from .linear_path import linear_path
 
 _EPS = 1e-5
 
@@ -96,7 +97,7 @@ class MLP(nn.Module):
                 v = F.dropout(v, self.dropout, self.training)
             h = h + v if self.residual and k > 0 else v
         forecast = F.linear(h, self._weight(count), self.biases[count])
-        return forecast if self.skip is None else forecast + F.linear(inputs, self.skip)
+        return forecast if self.skip is None else forecast + linear_path(inputs, self.skip)
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> Factors:
         """Factors of d forecast / d x at x (N, L, C), without dropout; rows `targets` or all, columns lag-major."""

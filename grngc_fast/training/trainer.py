@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..models.linear_path import Product, add_products, products_put_off
 from ..penalty import gradient_l1
 from ..scores import mean_gradients
 from .batches import Batches
@@ -78,12 +80,13 @@ class Trainer:
         index = self._batches.next().to(self._training.steps.device)
         mine = self.world.share(index)
         x, y = self._training.inputs(mine), self._training.targets(mine)
-        forecast = self._forecast_error(x, y)
+        with products_put_off() as products:
+            forecast = self._forecast_error(x, y)
         if len(mine) < len(index):
             forecast = forecast * (len(mine) / len(index))
         penalty = self._penalty(index, x) if self.options.lam > 0 else forecast.new_zeros(())
         self._optimizer.zero_grad()
-        self._add_gradients(forecast + self.options.lam * penalty)
+        self._add_gradients(forecast + self.options.lam * penalty, products)
         self._optimizer.step()
         self._sums.add(forecast, penalty)
         self.steps += 1
@@ -155,10 +158,11 @@ class Trainer:
         part = gradient_l1(self.model, self._training.inputs(mine), targets=targets)
         return part / n_targets * (len(mine) / len(windows))
 
-    def _add_gradients(self, loss: Tensor) -> None:
-        """Gradients of the loss of all processes, each of which passes its part."""
+    def _add_gradients(self, loss: Tensor, products: Sequence[Product]) -> None:
+        """Gradients of the loss of all processes, each of which passes its part; `products` is filled by the backward pass."""
         if loss.requires_grad:
             loss.backward()
+        add_products(products)
         if self.world.size > 1:
             learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
             for parameter in learned:
