@@ -47,7 +47,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     ----------
     model : "auto", "mlp", "local", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
         (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
-        each target, where its held-out error beats that of linear forecasters and it is not too large, else "mlp". A module
+        each target, where it is not too large and forecasts held-out windows better than linear forecasters by two
+        standard errors, as it is or from the causes that each selects alone, refitted; else "mlp". A module
         is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
         (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
@@ -89,16 +90,16 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
-    checkpoint : folder where the state of training is kept, every `checkpoint_minutes`, when SIGINT or SIGTERM stops the fit
-        (it finishes its step first) and at the end; None keeps none. A fit with the same data and options goes on from
-        there and gives, on a CPU to the last bit, what an uninterrupted one gives; a finished one is not trained again. Of
-        a module of your own its `state_dict` and torch's random numbers are kept, no other state.
+    checkpoint : folder where the plan is kept once it is made, and the state of training every `checkpoint_minutes`, when SIGINT
+        or SIGTERM stops the fit (it finishes its step first) and at the end; None keeps none. A fit with the same data and
+        options goes on from there and gives, on a CPU to the last bit, what an uninterrupted one gives; a finished one is not
+        trained again. Of a module of your own its `state_dict` and torch's random numbers are kept, no other state.
     checkpoint_minutes : see `checkpoint`.
 
     In an initialised `torch.distributed` process group (`torchrun`), with the same data and options in every process, the
     processes share out the windows of every step and the targets of the scores, and all end with the result of a single
     process at the same batch size, but for rounding and for what a module draws in training (dropout), which differs from
-    process to process. Process 0 writes the checkpoint and shows progress.
+    process to process. Process 0 shows progress and writes the checkpoint and `scores_file`, which all processes have to see.
 
     Attributes
     ----------
@@ -219,12 +220,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             given = {**self.get_params(deep=False), "hidden": self._widths()}
             plan, begun = planned(checkpoint, world, lambda: decide(given, edges, windows, seed, world))
+            checkpoint = keep_plan(checkpoint, plan, begun, world)
             torch.manual_seed(seed + world.rank)
             with world.refused_together():
                 network = self._network(plan, windows, edges, generator)
                 self._check_memory(network, plan, edges, table.n_steps, device)
             options = self._training_options(plan)
-            checkpoint = keep_plan(checkpoint, plan, begun, world)
             watch.lap("plan")
             if plan.linear_start and not begun:
                 start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world, self.verbose)
@@ -378,7 +379,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def _settings(self, plan: Plan, edges: CandidateEdges) -> dict[str, Any]:
         """Parameters as JSON takes them; series and pairs that were chosen as their number, the graph has the names."""
         plain = (str, int, float, bool, type(None))
-        settings = {k: v if isinstance(v, plain) else repr(v) for k, v in self.get_params(deep=False).items()}
+        given = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in self.get_params(deep=False).items()}
+        settings = {k: v if isinstance(v, plain) else repr(v) for k, v in given.items()}
         counts = {"regulators": edges.n_causes, "targets": edges.n_effects, "candidates": edges.n_pairs}
         settings |= {name: count for name, count in counts.items() if getattr(self, name) is not None}
         if isinstance(self.model, torch.nn.Module):

@@ -93,10 +93,11 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     windows where there are enough of them and every target reads all causes; see `weigh`.
     """
     named = options["model"] if isinstance(options["model"], str) else ""
+    given_lam = None if options["lam"] is None else float(options["lam"])
     n_inputs = edges.n_causes * options["lags"]
     given = options["hidden"]
     whole = edges.allowed is None and not len(edges.own_past)
-    starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and options["lam"] != 0
+    starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and given_lam != 0
     units = min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (edges.n_effects * n_inputs))
     open_to_local = named == "auto" and starts and given is None and not options["model_options"]
     pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
@@ -114,15 +115,15 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         return network.to(windows.steps.device)
 
     evidence, verbose = None, options["verbose"] if world.rank == 0 else 0
-    if starts and named != "local" and (pilot or options["lam"] is None):
+    if starts and named != "local" and (pilot or given_lam is None):
         training = TrainingOptions(0.0, LOCAL[0], options["batch_size"] or LOCAL[2], LOCAL[1], validation_fraction=0.0)
         builder = build_local if pilot else None
-        found = weigh(windows, options["lam"], builder, training, torch.Generator().manual_seed(seed), verbose)
+        found = weigh(windows, given_lam, builder, training, torch.Generator().manual_seed(seed), verbose)
         evidence = world.first(found)
     model = named
     if named == "auto":
         model = "local" if evidence is not None and evidence.prefers_local else "mlp"
-    lam = options["lam"] if options["lam"] is not None else DEFAULT_LAM if evidence is None else evidence.lam
+    lam = given_lam if given_lam is not None else DEFAULT_LAM if evidence is None else evidence.lam
     skip = options["skip"]
     if skip is None:
         skip = model == "local" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
@@ -144,10 +145,10 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         steps, rate = max(FEWEST_STEPS, round(steps * share)), rate * share**0.5
     return Plan(
         model,
-        float(lam),
+        lam,
         tuple(hidden),
         bool(skip),
-        options["max_steps"] or steps,
+        int(options["max_steps"] or steps),
         float(options["learning_rate"] or rate),
         int(options["batch_size"] or batch),
         bool(linear_start),

@@ -17,7 +17,7 @@ from .training.checkpoint import digest, plain, recorded_run
 # A run may be taken up again, or shared between processes, with other values of these.
 _OF_A_PROCESS = ("verbose", "checkpoint_minutes")
 # What they change is not what is learned.
-_AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "memory_limit")
+_AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "scores_file", "memory_limit")
 
 
 def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: World) -> tuple[int, Checkpoint | None]:
@@ -30,7 +30,7 @@ def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: Wor
 
     Raises
     ------
-    InputError : processes that differ in data or options, a checkpoint that cannot be read.
+    InputError : processes that differ in data or options, a checkpoint that cannot be read, a folder that cannot be written to.
     """
     place = options["checkpoint"]
     if place is None and world.size == 1:
@@ -47,7 +47,11 @@ def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: Wor
     if place is None:
         return seed, None
     decides = {name: value for name, value in run.items() if name not in _AFTER_TRAINING}
-    return seed, Checkpoint(Path(place), decides, float(options["checkpoint_minutes"]))
+    checkpoint = Checkpoint(Path(place), decides, float(options["checkpoint_minutes"]))
+    with world.refused_together():
+        if world.rank == 0:
+            checkpoint.probe()
+    return seed, checkpoint
 
 
 def planned(checkpoint: Checkpoint | None, world: World, decided: Callable[[], Plan]) -> tuple[Plan, bool]:

@@ -46,17 +46,29 @@ class ScoreSink(AbstractContextManager["ScoreSink"]):
     def graph(self, metadata: dict[str, Any]) -> Graph:
         """The graph of all blocks, after the `with` block."""
 
-    def take(self, blocks: Iterable[ScoreBlock]) -> float | None:
-        """Take all blocks. Returns the median over effects of their strongest cause's relative standard error."""
+    def take(self, blocks: Iterable[ScoreBlock], to_the_end: bool = False) -> float | None:
+        """Take all blocks. Returns the median over effects of their strongest cause's relative standard error.
+
+        `to_the_end`: a block that cannot be written is told of after the last one, which other processes help to make.
+        """
         relative: list[NDArray[Any]] = []
+        failed: OSError | InputError | None = None
         with self:
             for block in blocks:
-                self.add(block)
+                try:
+                    if failed is None:
+                        self.add(block)
+                except (OSError, InputError) as error:
+                    if not to_the_end:
+                        raise
+                    failed = error
                 if block.error is not None:
                     scores = self._between(block)
                     best = scores.argmax(axis=1)[:, None]
-                    score, error = (np.take_along_axis(t, best, 1)[:, 0] for t in (scores, _array(block.error)))
-                    relative.append(error[score > 0] / score[score > 0])
+                    score, spread = (np.take_along_axis(t, best, 1)[:, 0] for t in (scores, _array(block.error)))
+                    relative.append(spread[score > 0] / score[score > 0])
+            if failed is not None:
+                raise failed
         found = np.concatenate(relative) if relative else np.empty(0)
         return float(np.median(found)) if found.size else None
 
@@ -121,7 +133,13 @@ class ScoreFiles(ScoreSink):
         self._stack.__exit__(*error)
 
     def graph(self, metadata: dict[str, Any]) -> CausalGraph:
-        arrays: dict[str, Any] = {name: np.load(self._place(name), mmap_mode="r") for name in self._found}
+        try:
+            arrays: dict[str, Any] = {name: np.load(self._place(name), mmap_mode="r") for name in self._found}
+        except OSError as error:
+            raise InputError(
+                f"scores_file={str(self.path)!r}, written by process 0, cannot be read here ({error}); name a place that all"
+                " processes see"
+            ) from error
         return CausalGraph(**arrays, names=self.names, causes=self.causes, metadata=metadata)
 
     def _place(self, name: str) -> Path:

@@ -55,15 +55,15 @@ class ScoreOptions:
             raise InputError(f"scores_file={str(path)!r}: no folder there that can be written to; make it first")
 
     def check_space(self, n_effects: int, n_causes: int, n_lags: int) -> None:
-        """Raise an `InputError` if the file's disk has no room for the scores, their signs and those of every lag."""
+        """Raise an `InputError` if the file's disk has no room for scores, signs, standard errors and the scores of every lag."""
         if self.file is None:
             return
         folder = Path(self.file).absolute().parent
-        needed = 4 * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0))
+        needed = 4 * n_effects * n_causes * (3 + (n_lags if n_lags > 1 else 0))
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise InputError(
-                f"scores_file={str(self.file)!r}: all scores take {needed / 2**30:.2f} GiB and {folder} has"
+                f"scores_file={str(self.file)!r}: all scores take up to {needed / 2**30:.2f} GiB and {folder} has"
                 f" {free / 2**30:.2f} GiB free; make room, name another disk, or keep the strongest edges only (edges_per_target)"
             )
 
@@ -116,11 +116,12 @@ def score_graph(
         world=world,
     )
     sink = options.sink(names, causes, world)
-    error = sink.take(blocks)
-    # No process reads files that are still being written.
-    world.sum(torch.zeros(1))
+    # No process reads files that are still being written, and none waits for one that could not write.
+    with world.refused_together():
+        error = sink.take(blocks, to_the_end=world.size > 1)
     found = {"score_windows": n_windows, "score_windows_total": total}
-    return sink.graph({**metadata, **found, **({} if error is None else {"score_standard_error": error})})
+    with world.refused_together():
+        return sink.graph({**metadata, **found, **({} if error is None else {"score_standard_error": error})})
 
 
 def affordable_windows(network: nn.Module, some: Tensor, n_targets: int) -> int:

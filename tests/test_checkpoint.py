@@ -17,6 +17,7 @@ from grngc_fast.cli import main
 from grngc_fast.errors import CheckpointWarning
 from grngc_fast.graph import CausalGraph
 from grngc_fast.training import Trainer
+from grngc_fast.training import checkpoint as checkpoint_module
 from grngc_fast.training.checkpoint import FILE, digest, plain
 
 SIZE = {"model": "mlp", "lam": 0.1, "max_steps": 60, "hidden": 8, "random_state": 0, "device": "cpu"}
@@ -149,6 +150,30 @@ def test_what_was_planned_and_started_is_not_done_again(tmp_path, monkeypatch):
     assert kept.graph_.metadata["evidence"] == whole.graph_.metadata["evidence"]
 
 
+def test_numbers_of_numpy_are_options_like_others(tmp_path):
+    options = {**PLANNED, "max_steps": np.int64(3), "lam": np.float64(0.1), "learning_rate": np.float64(1e-3)}
+    found = GRNGC(**options, checkpoint=tmp_path).fit(moving())
+    assert_same_fit(GRNGC(**options, checkpoint=tmp_path).fit(moving()), found)
+
+
+def test_scores_may_go_elsewhere_after_the_training(tmp_path):
+    first = GRNGC(**SIZE, checkpoint=tmp_path / "kept", scores_file=tmp_path / "one.npy").fit(series())
+    again = GRNGC(**SIZE, checkpoint=tmp_path / "kept", scores_file=str(tmp_path / "two.npy")).fit(series())
+    assert_same_fit(first, again)
+    assert first.graph_.metadata["scores_file"] == str(tmp_path / "one.npy")
+
+
+def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(estimator, "decide", lambda *given: pytest.fail("planned first"))
+
+    def full(**options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint_module.tempfile, "TemporaryFile", full)
+    with pytest.raises(InputError, match=r"checkpoint='.*' cannot be written to .*No space left"):
+        GRNGC(**PLANNED, checkpoint=tmp_path).fit(moving())
+
+
 def test_a_plan_of_another_version_is_refused(tmp_path):
     GRNGC(**PLANNED, checkpoint=tmp_path).fit(moving())
     saved = torch.load(tmp_path / FILE, weights_only=True)
@@ -231,6 +256,11 @@ def newer(file):
     torch.save({**saved, "format": saved["format"] + 1}, file)
 
 
+def older(file):
+    saved = torch.load(file, weights_only=True)
+    torch.save({**saved, "format": saved["format"] - 1}, file)
+
+
 def of_another_version(file):
     saved = torch.load(file, weights_only=True)
     del saved["state"]["optimizer"]
@@ -245,6 +275,7 @@ def of_another_version(file):
         (foreign, "is not a checkpoint of this library"),
         (pickled, "is damaged or no checkpoint"),
         (newer, "has format 3, of a newer version; this one reads up to 2: upgrade"),
+        (older, "has format 1, of an older version; remove it, or name another folder"),
         (of_another_version, "does not fit this version of the library .'optimizer'.; name another folder"),
     ],
 )

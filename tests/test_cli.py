@@ -63,6 +63,25 @@ def test_fit_then_evaluate_with_names(table, tmp_path, capsys):
     assert "AUROC 1.0000  AUPRC 1.0000  (1 true edges of 6" in capsys.readouterr().out
 
 
+def test_scores_are_streamed_to_a_file_that_is_not_overwritten_unasked(table, tmp_path, capsys):
+    scores = tmp_path / "all.npy"
+    command = ["fit", str(table), "--seed", "1", "--scores-file", str(scores), *QUICK]
+    assert main([*command, "--out", str(tmp_path / "one")]) == 0
+    assert f"wrote all scores: {scores}" in capsys.readouterr().out
+    np.testing.assert_array_equal(np.load(scores), load_graph(tmp_path / "one" / "scores.npz").scores)
+    record = json.loads((tmp_path / "one" / "run.json").read_text())
+    assert record["settings"]["scores_file"] == str(scores)
+    assert main([*command, "--out", str(tmp_path / "two")]) == 2
+    assert "is there already; name another file or pass --force" in capsys.readouterr().err
+    assert main([*command, "--out", str(tmp_path / "two"), "--force"]) == 0
+
+
+def test_a_fit_over_the_memory_limit_is_refused(table, tmp_path, capsys):
+    assert main(["fit", str(table), "--out", str(tmp_path / "out"), "--memory-limit", "1MB", *QUICK]) == 2
+    assert "976 KiB may be used" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_edges_per_target_are_written_shown_and_evaluated(table, tmp_path, capsys):
     out, truth = tmp_path / "out", tmp_path / "truth.tsv"
     truth.write_text("gal4\tswi5\t1\n")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
-from grngc_fast import GRNGC, InputError
+from grngc_fast import GRNGC, InputError, score_sinks
 from grngc_fast.training import Trainer, World
 from grngc_fast.training.checkpoint import FILE
 
@@ -193,12 +194,53 @@ def test_two_processes_plan_and_start_linear_as_one_does(options, n_steps, model
     assert (first["plan"][3] is not None) == (n_steps > 250)
 
 
+def fit_counting_files(rank: int, options: dict) -> tuple[dict[str, object], int]:
+    """The result and how many files were begun. Process 0 is slow to end them."""
+    real, begun = score_sinks.atomic_writer, []
+
+    @contextmanager
+    def writer(path):
+        begun.append(path)
+        with real(path) as file:
+            yield file
+            time.sleep(0.5)
+
+    score_sinks.atomic_writer = writer
+    try:
+        return fit(rank, options), len(begun)
+    finally:
+        score_sinks.atomic_writer = real
+
+
 def test_two_processes_write_a_file_of_scores_once(pair, tmp_path):
     options = {"scores_file": tmp_path / "found.npy", "lags": 2}
-    first, second = pair.run(fit, options)
+    (first, begun), (second, begun_too) = pair.run(fit_counting_files, options)
+    assert (begun, begun_too) == (3, 0)
     assert_equal(first, second)
     assert {p.name for p in tmp_path.iterdir()} == {"found.npy", "found.lag_scores.npy", "found.signed_scores.npy"}
     assert_close(first, fit(0, {"lags": 2}))
+
+
+def fit_on_a_full_disk(rank: int, options: dict) -> dict[str, object]:
+    def full(self, block):
+        if self._writes:
+            raise OSError(28, "No space left on device")
+
+    real, score_sinks.ScoreFiles.add = score_sinks.ScoreFiles.add, full
+    try:
+        return fit(rank, options)
+    finally:
+        score_sinks.ScoreFiles.add = real
+
+
+def test_a_disk_that_is_full_is_told_to_all_and_none_waits(pair, tmp_path):
+    options = {"scores_file": tmp_path / "found.npy"}
+    first, second = pair.run(fit_on_a_full_disk, options)
+    assert "No space left on device" in str(first)
+    assert "process 0 of 2: " in str(second)
+    assert "No space left on device" in str(second)
+    assert not list(tmp_path.iterdir())
+    assert_equal(*pair.run(fit, {}))
 
 
 def test_more_processes_than_series_or_windows_to_share_is_no_fault():

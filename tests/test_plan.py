@@ -236,6 +236,17 @@ def test_refitted_local_units_win_by_the_margin_and_only_where_they_lost_before(
     assert won.lam == 0.4
 
 
+def test_of_one_target_the_margin_is_taken_over_windows():
+    def build(n_targets: int) -> LocalMLP:
+        return LocalMLP(80, 1, 2, n_targets=n_targets, generator=torch.Generator().manual_seed(0))
+
+    data = windows(var(80, 300, 1, seed=0).X).of_targets(torch.tensor([3]))
+    options = TrainingOptions(0.0, 5, 64, 1e-3, validation_fraction=0.0)
+    found = weigh(data, 0.1, build, options, torch.Generator().manual_seed(0))
+    assert 0 < found.margin < math.inf
+    assert found.refitted is None or 0 < found.refitted[2] < math.inf
+
+
 def test_a_selection_is_worth_what_its_causes_forecast():
     """x_0 and x_1 move the first target by their product, which no linear forecaster sees, x_2 and x_3 the second."""
     x = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
@@ -248,7 +259,7 @@ def test_a_selection_is_worth_what_its_causes_forecast():
         for target, causes in enumerate(selected):
             scores[target, causes] = 1 + torch.arange(len(causes)) / 10
         generator = torch.Generator().manual_seed(0)
-        return refitted_errors(scores, training, held_out, generator).tolist()
+        return refitted_errors(scores, training, held_out, generator).mean(0).tolist()
 
     product, total = errors([0, 1, 4, 5], [2, 3, 4, 5])
     assert product < 0.3

@@ -145,9 +145,9 @@ def test_a_full_disk_leaves_nothing_half_written(
 
 def test_a_disk_without_room_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = ScoreOptions(file=tmp_path / "found.npy")
-    monkeypatch.setattr(scoring.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4 * 20 * 10 * 5))
+    monkeypatch.setattr(scoring.shutil, "disk_usage", lambda folder: SimpleNamespace(free=4 * 20 * 10 * 6))
     chosen.check_space(20, 10, 3)
-    with pytest.raises(InputError, match=r"all scores take 0\.00 GiB and .* has 0\.00 GiB free; make room"):
+    with pytest.raises(InputError, match=r"all scores take up to 0\.00 GiB and .* has 0\.00 GiB free; make room"):
         chosen.check_space(20, 10, 4)
     monkeypatch.setattr(scoring.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
     with pytest.raises(InputError, match="make room"):

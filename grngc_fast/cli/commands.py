@@ -167,6 +167,8 @@ def _fit_and_write(
     source: dict[str, Any],
 ) -> None:
     selection = _selection(args, table.n_series)
+    if args.scores_file is not None and Path(args.scores_file).exists() and not args.force:
+        raise InputError(f"--scores-file {args.scores_file} is there already; name another file or pass --force")
     world = World.current()
     seed = _checked_seed(world.first(_unsaid_seed(args)) if args.seed is None else args.seed)
     found = GRNGC(**_estimator_options(args), random_state=seed, verbose=0 if args.quiet else 1).fit(table)
@@ -185,7 +187,9 @@ def _fit_and_write(
     if linear is not None:
         print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
     print(f"wrote {out.path}: {', '.join(out.files)}")
-    if not dense and args.edges_per_target is None:
+    if args.scores_file is not None:
+        print(f"wrote all scores: {args.scores_file}")
+    elif not dense and args.edges_per_target is None:
         print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
 
 

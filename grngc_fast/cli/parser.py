@@ -186,7 +186,6 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
         parser.add_argument("--dense", action="store_true", help="write all scores, however many")
         parser.add_argument(
             "--scores-file",
-            type=Path,
             metavar="FILE",
             help="stream all scores to this .npy, for more than memory holds",
         )

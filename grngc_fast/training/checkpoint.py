@@ -8,6 +8,7 @@ import pickle
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,20 +63,21 @@ class Checkpoint:
         saved = self._saved(mmap=True)
         return (None, False) if saved is None else (saved.get("plan"), saved["state"] is not None)
 
+    def probe(self) -> None:
+        """Raise an `InputError` unless the folder can be made and written to."""
+        with self._told():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.folder).close()
+
     def begin(self, state: Mapping[str, Any] | None) -> None:
-        """Write and read back, so that what fails fails before any work is done.
+        """Write and read back the first state, so that what cannot be kept is told before the training.
 
         Raises
         ------
         InputError : a folder that cannot be written to, a state that a checkpoint cannot hold.
         """
-        try:
+        with self._told():
             self.write(state)
-        except OSError as error:
-            raise InputError(
-                f"checkpoint={str(self.folder)!r} cannot be written to ({error}); free space, mend permissions or name another"
-                " folder"
-            ) from error
         try:
             self.read()
         except InputError as error:
@@ -105,6 +107,16 @@ class Checkpoint:
             raise OSError(f"not written whole, as on a full disk: {error}") from error
         finally:
             Path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InputError(
+                f"checkpoint={str(self.folder)!r} cannot be written to ({error}); free space, mend permissions or name another"
+                " folder"
+            ) from error
 
     def _saved(self, mmap: bool = False) -> dict[str, Any] | None:
         saved = _load(self.file, mmap)
@@ -202,4 +214,6 @@ def _load(file: Path, mmap: bool = False) -> dict[str, Any] | None:
             f"{file} has format {saved['format']}, of a newer version; this one reads up to {_FORMAT}: upgrade grngc-fast,"
             " or name another folder"
         )
+    if saved["format"] < _FORMAT:
+        raise InputError(f"{file} has format {saved['format']}, of an older version; {fix}")
     return saved

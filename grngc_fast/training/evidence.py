@@ -30,6 +30,8 @@ FACTOR, PATIENCE, MAX_STRENGTHS = 0.5**0.5, 2, 24
 # Standard errors by which local units have to win. Refitted they were ahead by at most 0.3 on linear systems, noise and genes, by
 # 2.3 to 7 on Lorenz-96 with F = 40 and 300 or 500 series.
 MARGIN = 2.0
+# Fewer targets do not tell their spread.
+FEW_TARGETS = 8
 # Local units are tried at the best strength of linear forecasters and at twice that: they fit more, and need more of it.
 LOCAL_FACTORS = (1.0, 2.0)
 
@@ -43,7 +45,7 @@ class Evidence:
     linear : (lam, error) of exact sparse linear forecasters, lam falling.
     local : (lam, error) of networks with local hidden units that start there; empty where they were not tried.
     to_beat : the best linear forecasters' error on the targets of `local`; NaN without it.
-    margin : two standard errors over targets of the difference of the two; a smaller one is chance.
+    margin : two standard errors of the difference of the two, over targets or, of a few, over windows; a smaller one is chance.
     refitted : where `local` did not win so, the errors of the best of it and of the linear forecasters once more, the first from
         its strongest causes alone (`refitted_errors`), the second so or as they are, whichever is less, and the margin;
         None where it was not looked at.
@@ -131,7 +133,7 @@ def _with_local(
         network.start_linear(start.weight, start.intercept)
         train(network, training, replace(options, lam=strength), generator)
         with torch.no_grad():
-            errors.append((network(held_out.inputs()) - held_out.targets()).square().mean(0))
+            errors.append((network(held_out.inputs()) - held_out.targets()).square())
         networks.append(network)
         bar.update()
     means = [float(e.mean()) for e in errors]
@@ -165,8 +167,9 @@ def _refitted(
 
 
 def _margin(differences: Tensor) -> float:
-    """What the mean of these, of several targets, has to exceed."""
-    return MARGIN * float(differences.std()) / len(differences) ** 0.5 if len(differences) > 1 else 0.0
+    """What the mean of these (N, E) has to exceed."""
+    means = differences.mean(0 if differences.shape[1] >= FEW_TARGETS else 1)
+    return MARGIN * float(means.std()) / len(means) ** 0.5
 
 
 def _varying(training: Windows, targets: Tensor) -> Tensor:
@@ -203,6 +206,6 @@ def _error(found: SparseLinear, held_out: Windows) -> float:
 
 
 def _errors(found: SparseLinear, held_out: Windows) -> Tensor:
-    """(E,) mean squared error of each target."""
+    """(N, E) squared errors."""
     forecast = torch.addmm(found.intercept, held_out.columns(), found.weight.T)
-    return (forecast - held_out.targets()).square().mean(0)
+    return (forecast - held_out.targets()).square()

@@ -54,7 +54,7 @@ class Adam:
             if i not in self._moments:
                 parameter = self._parameters[i]
                 mean, square = torch.zeros_like(parameter), torch.zeros_like(parameter)
-                self._moments[i] = Moments(mean, square, torch.zeros((), device=parameter.device))
+                self._moments[i] = Moments(mean, square, torch.zeros((), dtype=torch.float32, device=parameter.device))
         moments = [self._moments[i] for i in gradients]
         adam(
             [self._parameters[i] for i in gradients],

@@ -25,7 +25,7 @@ OPTIONS = TrainingOptions(0.0, 200, 64, 1e-2, validation_fraction=0.0)
 
 
 def refitted_errors(scores: Tensor, training: Windows, held_out: Windows, generator: torch.Generator) -> Tensor:
-    """(E,) mean squared error on held-out windows, each target forecast from its strongest causes, half of all at most.
+    """(N, E) squared errors on held-out windows, each target forecast from its strongest causes, half of all at most.
 
     Parameters
     ----------
@@ -42,4 +42,4 @@ def refitted_errors(scores: Tensor, training: Windows, held_out: Windows, genera
     network.to(training.steps.device)
     train(network, training, OPTIONS, generator)
     with torch.no_grad():
-        return (network(held_out.inputs()) - held_out.targets()).square().mean(0)
+        return (network(held_out.inputs()) - held_out.targets()).square()

@@ -14,6 +14,8 @@ from .results import Gradients, Needs
 
 # One window of 1000 x 128 x 1000 in tiles of 1, 2, 4, 8 MiB: 6.7, 8.0, 5.0, 5.0 ms; of 1900 x 128 x 5000 83, 73, 66, 68 ms.
 TILE_BYTES = 2**22
+# A tile of a few long rows would add a gradient of b, K x Q, for each of them.
+TILE_COLUMNS = 5000
 # Each window has products of its own, so that those of several have to be large.
 LARGE_PRODUCT = 2**19
 
@@ -41,8 +43,8 @@ def l1(
     """
     product = onednn.linear if onednn.available(a) else torch.nn.functional.linear
     (n_rows, width), n_columns = a.shape, b.shape[1]
-    rows = max(1, TILE_BYTES // a.element_size() // max(n_columns, width))
-    rows = -(-n_rows // -(-n_rows // rows))
+    columns = _even(n_columns, TILE_COLUMNS)
+    rows = _even(n_rows, max(1, TILE_BYTES // a.element_size() // max(columns, width)))
     b_rows, b = b.T.contiguous(), b.contiguous()
     value = torch.zeros((), dtype=torch.float64, device=a.device)
     grads = Gradients(
@@ -53,28 +55,36 @@ def l1(
         else None,
         bias=torch.empty_like(bias, memory_format=torch.contiguous_format) if needs.bias else None,
     )
-    scratch = a.new_empty(rows, n_columns)
-    for r in (slice(i, min(i + rows, n_rows)) for i in range(0, n_rows, rows)):
+    scratch = a.new_empty(rows * columns)
+    for r in _slices(n_rows, rows):
         own = a[r]
         for n in range(1 if scale is None else len(scale)):
             left = own if scale is None else own * scale[n]
-            p = product(left, b_rows).add_(bias[r])
-            value += torch.abs(p, out=scratch[: len(p)]).sum(dtype=p.dtype)
-            if not needs.any:
-                continue
-            signs = p
-            if grads.bias is None:
-                signs.sign_()
-            elif n == 0:
-                signs = torch.sign(p, out=grads.bias[r])
-            else:
-                grads.bias[r] += signs.sign_()
-            if grads.b is not None:
-                grads.b += product(left.T, signs.T)
-            if needs.left:
-                g = product(signs, b)
-                if grads.scale is not None:
-                    grads.scale[n] += (g * own).sum(0)
-                if grads.a is not None:
-                    grads.a[r] += g if scale is None else g * scale[n]
+            for c in _slices(n_columns, columns):
+                p = product(left, b_rows[c]).add_(bias[r, c])
+                value += torch.abs(p, out=scratch[: p.numel()].view(p.shape)).sum(dtype=p.dtype)
+                if not needs.any:
+                    continue
+                signs = p.sign_()
+                if grads.bias is not None and n == 0:
+                    grads.bias[r, c] = signs
+                elif grads.bias is not None:
+                    grads.bias[r, c] += signs
+                if grads.b is not None:
+                    grads.b[:, c] += product(left.T, signs.T)
+                if needs.left:
+                    g = product(signs, b[:, c])
+                    if grads.scale is not None:
+                        grads.scale[n] += (g * own).sum(0)
+                    if grads.a is not None:
+                        grads.a[r] += g if scale is None else g * scale[n]
     return value, grads
+
+
+def _even(length: int, most: int) -> int:
+    """The size of equal parts of a length, none above `most`."""
+    return -(-length // -(-length // most))
+
+
+def _slices(length: int, step: int) -> list[slice]:
+    return [slice(i, min(i + step, length)) for i in range(0, length, step)]

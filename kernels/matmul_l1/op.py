@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -160,9 +159,14 @@ def _promote(
 
 def _broadcast(*shapes: torch.Size) -> torch.Size:
     """`torch.broadcast_shapes`, without the half second in which that imports sympy on its first use."""
-    return (
-        torch.broadcast_shapes(*shapes) if torch.compiler.is_compiling() else torch.Size(np.broadcast_shapes(*shapes))
-    )
+    length = max(map(len, shapes))
+    result = [1] * length
+    for shape in shapes:
+        for i, size in enumerate(shape, length - len(shape)):
+            if size != 1 and result[i] not in (1, size):
+                raise ValueError(f"{tuple(shape)} does not broadcast")
+            result[i] = result[i] if size == 1 else size
+    return torch.Size(result)
 
 
 def _flatten(x: Tensor, batch: torch.Size) -> Tensor:
@@ -200,5 +204,5 @@ def _check(a: Tensor, b: Tensor, scale: Tensor | None, bias: Tensor | None, mask
             raise ValueError(f"mask has shape {tuple(mask.shape)}; expected (M, Q) = {(a.shape[-2], b.shape[-1])}")
     try:
         _broadcast(*(x.shape[:-2] for x in given.values()))
-    except (RuntimeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"the batch dimensions do not broadcast: {shapes}") from error
