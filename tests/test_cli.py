@@ -78,7 +78,7 @@ def test_scores_are_streamed_to_a_file_that_is_not_overwritten_unasked(table, tm
 
 def test_a_fit_over_the_memory_limit_is_refused(table, tmp_path, capsys):
     assert main(["fit", str(table), "--out", str(tmp_path / "out"), "--memory-limit", "1MB", *QUICK]) == 2
-    assert "976 KiB may be used" in capsys.readouterr().err
+    assert "977 KiB may be used" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -199,7 +199,9 @@ def test_gradients_of_a_step_are_those_of_autograd(build, lam, monkeypatch):
     model = build().double()
     torch.nn.init.normal_(model.skip)
     data = Windows.from_trajectories([np.random.default_rng(0).standard_normal((20, 4))], 2, torch.float64)
-    trainer = Trainer(model, data, options(lam=lam, batch_size=18), torch.Generator().manual_seed(0), World())
+    trainer = Trainer(
+        model, data, options(lam=lam, batch_size=18, validation_fraction=0.0), torch.Generator().manual_seed(0), World()
+    )
     x, y = data.inputs(), data.targets()
     loss = (model(x) - y).square().mean() + lam * gradient_l1(model, x) / 4
     expected = torch.autograd.grad(loss, list(model.parameters()))

@@ -65,6 +65,8 @@ class Checkpoint:
 
     def probe(self) -> None:
         """Raise an `InputError` unless the folder can be made and written to."""
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"checkpoint={str(self.folder)!r} is a file; name a folder")
         with self._told():
             self.folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self.folder).close()
@@ -140,10 +142,10 @@ def recorded_run(folder: Path) -> dict[str, Any] | None:
 
 def plain(value: Any) -> Any:
     """A value as checkpoints compare it: numbers, text and lists as they are, arrays and modules by their digests."""
+    if isinstance(value, np.generic):  # numpy's float is one of Python's too
+        return plain(value.item())
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    if isinstance(value, np.generic):
-        return plain(value.item())
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     if isinstance(value, Mapping):
@@ -197,8 +199,6 @@ def _slabs(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 def _load(file: Path, mmap: bool = False) -> dict[str, Any] | None:
     if not file.exists():
-        if file.parent.exists() and not file.parent.is_dir():
-            raise InputError(f"checkpoint={str(file.parent)!r} is a file; name a folder")
         return None
     fix = "remove it, or name another folder"
     if not zipfile.is_zipfile(file):
