@@ -16,8 +16,9 @@ from torch import nn
 
 from .errors import InputError
 from .models import FORECASTERS, build
-from .plan import HIDDEN, SKIP_ABOVE_INPUTS
+from .plan import HIDDEN, SKIP_ABOVE_INPUTS, local_units
 from .score_blocks import BLOCK_BYTES
+from .training.evidence import MIN_WINDOWS
 from .training.sparse_linear import BLOCK_ELEMENTS
 
 # Arrays as large as all parameters that exist together in training.
@@ -95,7 +96,7 @@ def estimate_memory(
     n_targets: int | None = None,
     n_causes: int | None = None,
     n_steps: int = 1000,
-    model: str = "mlp",
+    model: str = "auto",
     skip: bool | None = None,
     model_options: Mapping[str, Any] | None = None,
     batch_size: int = 64,
@@ -110,7 +111,8 @@ def estimate_memory(
     n_series : P. n_targets, n_causes : series that are forecast, and that may be causes; default all.
     n_steps : time steps of all trajectories.
     scores_file : whether scores go to a file.
-    lags, hidden, model, skip, model_options, batch_size, edges_per_target, score_windows : as of `GRNGC`.
+    lags, hidden, model, skip, model_options, batch_size, edges_per_target, score_windows : as of `GRNGC`; of "auto" the need of
+        the forecaster that needs most among those it may choose.
 
     Raises
     ------
@@ -122,10 +124,27 @@ def estimate_memory(
     True
     """
     effects, causes = n_targets or n_series, n_causes or n_series
-    if model not in FORECASTERS:
-        raise InputError(f"model={model!r} is unknown; use one of {', '.join(map(repr, FORECASTERS))}")
+    if model not in ("auto", *FORECASTERS):
+        raise InputError(f"model={model!r} is unknown; use one of 'auto', {', '.join(map(repr, FORECASTERS))}")
+    if model == "auto":
+        options: dict[str, Any] = {
+            "n_targets": n_targets,
+            "n_causes": n_causes,
+            "n_steps": n_steps,
+            "skip": skip,
+            "batch_size": batch_size,
+            "edges_per_target": edges_per_target,
+            "scores_file": scores_file,
+            "score_windows": score_windows,
+        }
+        likely = estimate_memory(n_series, lags, hidden, model="mlp", model_options=model_options, **options)
+        units = None if hidden is not None or model_options or skip is False else local_units(effects, causes * lags)
+        if units is None or n_steps < MIN_WINDOWS:
+            return likely
+        local = estimate_memory(n_series, lags, units, model="local", **options)
+        return max(likely, local, key=lambda estimate: estimate.total)
     widths = (HIDDEN,) if hidden is None else (hidden,) if isinstance(hidden, int) else tuple(hidden)
-    linear = causes * lags > SKIP_ABOVE_INPUTS if skip is None else skip
+    linear = model == "local" or causes * lags > SKIP_ABOVE_INPUTS if skip is None else skip
     with torch.device("meta"):
         network = build(
             model, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
@@ -140,7 +159,7 @@ def estimate_memory(
         dense=edges_per_target is None and not scores_file,
         edges_per_target=edges_per_target,
         sampled=score_windows is not None,
-        linear_start=linear and model == "mlp",
+        linear_start=linear and model in ("mlp", "local"),
     )
 
 

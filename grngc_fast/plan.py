@@ -86,6 +86,12 @@ class Plan:
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
 
+def local_units(n_effects: int, n_inputs: int) -> int | None:
+    """Hidden units of each target that local units may have without being asked for; None where they would be too few."""
+    units = min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs))
+    return units if units >= FEWEST_LOCAL_HIDDEN else None
+
+
 def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
     """Fill in what the `options` of `GRNGC` leave open (None, or model="auto").
 
@@ -98,9 +104,9 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     given = options["hidden"]
     whole = edges.allowed is None and not len(edges.own_past)
     starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and given_lam != 0
-    units = min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (edges.n_effects * n_inputs))
+    units = local_units(edges.n_effects, n_inputs)
     open_to_local = named == "auto" and starts and given is None and not options["model_options"]
-    pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
+    pilot = open_to_local and units is not None
 
     def build_local(n_targets: int) -> LocalMLP:
         generator = torch.Generator().manual_seed(seed)
@@ -131,7 +137,7 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     if given is not None:
         hidden = given
     elif model == "local":
-        hidden = (max(1, units),)
+        hidden = (units or max(1, LOCAL_WEIGHTS // (edges.n_effects * n_inputs)),)
     elif edges.allowed is not None:
         hidden = (GROUP_HIDDEN,)
     else:

@@ -41,6 +41,16 @@ def test_every_forecaster_is_counted(model: str) -> None:
     assert estimate_memory(300, model=model).parameters > 4 * 300 * 128
 
 
+def test_auto_counts_local_units_where_they_may_be_chosen() -> None:
+    local, mlp = (estimate_memory(400, model=model, hidden=hidden) for model, hidden in (("local", 13), ("mlp", None)))
+    assert local.total > mlp.total
+    assert estimate_memory(400) == local
+    assert estimate_memory(400, hidden=128) == mlp
+    assert estimate_memory(400, skip=False) == estimate_memory(400, model="mlp", skip=False)
+    assert estimate_memory(400, n_steps=200) == estimate_memory(400, model="mlp", n_steps=200)
+    assert estimate_memory(1000) == estimate_memory(1000, model="mlp")
+
+
 def test_an_unknown_model_is_named() -> None:
     with pytest.raises(InputError, match="model='transformer' is unknown"):
         estimate_memory(10, model="transformer")
