@@ -169,7 +169,7 @@ def _refitted(
 def _margin(differences: Tensor) -> float:
     """What the mean of these (N, E) has to exceed."""
     means = differences.mean(0 if differences.shape[1] >= FEW_TARGETS else 1)
-    return MARGIN * float(means.std()) / len(means) ** 0.5
+    return MARGIN * float(means.std()) / math.sqrt(len(means))
 
 
 def _varying(training: Windows, targets: Tensor) -> Tensor:

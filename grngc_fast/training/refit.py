@@ -42,4 +42,5 @@ def refitted_errors(scores: Tensor, training: Windows, held_out: Windows, genera
     network.to(training.steps.device)
     train(network, training, OPTIONS, generator)
     with torch.no_grad():
-        return (network(held_out.inputs()) - held_out.targets()).square()
+        errors: Tensor = (network(held_out.inputs()) - held_out.targets()).square()
+    return errors
