@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -227,6 +228,19 @@ def test_nothing_is_put_off_outside_of_a_step_or_for_inputs_that_want_a_gradient
     forecast.sum().backward()
     assert model.skip.grad is None
     assert len(products) == 1
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_one_parameter_that_is_not_finite_is_found(bad):
+    model = MLP(4, 1, (6,))
+    # Neither forecast nor gradients tell of it.
+    model.unused = torch.nn.Parameter(torch.zeros(3, 5))
+    trainer = Trainer(model, windows(), options(), torch.Generator().manual_seed(0), World())
+    given = torch.zeros(1, 1, 4), torch.zeros(1, 4), torch.zeros(1)
+    assert trainer._usable(*given)
+    with torch.no_grad():
+        model.unused[1, 2] = bad
+    assert not trainer._usable(*given)
 
 
 def test_training_imports_no_compiler():

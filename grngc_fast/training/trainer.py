@@ -210,7 +210,7 @@ class Trainer:
         """Forecast, gradients and parameters are finite, and the forecast is not absurd."""
         with torch.no_grad():
             error = self._forecast_error(x, y)
-        finite = [gradients.isfinite().all(), *(p.isfinite().all() for p in self.model.parameters())]
+        finite = [_finite(t) for t in (gradients, *self.model.parameters()) if t.numel()]
         return bool(error < DIVERGED_ERROR) and all(map(bool, finite))
 
 
@@ -257,6 +257,12 @@ def _sample(model: nn.Module, windows: Windows, batches: Batches, options: Train
         min(batches.size, options.penalty_windows or chosen.n_windows),
         min(windows.n_targets, options.penalty_targets or chosen.n_targets),
     )
+
+
+def _finite(t: Tensor) -> Tensor:
+    """Whether all entries are, told without the arrays as large as t that `isfinite` makes."""
+    low, high = t.detach().aminmax()
+    return low.isfinite() & high.isfinite()
 
 
 def _state(model: nn.Module) -> dict[str, Any]:
