@@ -6,6 +6,7 @@ import numbers
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from .jacobian import ACTIVATIONS
 from .memory import as_bytes, available_memory, check_memory, memory_of
 from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
 from .plan import Plan, decide
-from .resumption import keep_plan, planned, settle
+from .resumption import planned, settle
 from .row_blocks import row_blocks
 from .score_sinks import Graph
 from .scoring import ScoreOptions, score_graph
@@ -219,8 +220,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
         with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             given = {**self.get_params(deep=False), "hidden": self._widths()}
-            plan, begun = planned(checkpoint, world, lambda: decide(given, edges, windows, seed, world))
-            checkpoint = keep_plan(checkpoint, plan, begun, world)
+            decided = partial(decide, given, edges, windows, seed, world)
+            plan, begun, checkpoint = planned(checkpoint, world, decided)
             torch.manual_seed(seed + world.rank)
             with world.refused_together():
                 network = self._network(plan, windows, edges, generator)

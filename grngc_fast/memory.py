@@ -16,7 +16,7 @@ from torch import nn
 
 from .errors import InputError
 from .models import FORECASTERS, build
-from .plan import HIDDEN, SKIP_ABOVE_INPUTS, local_units
+from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SKIP_ABOVE_INPUTS, local_units
 from .score_blocks import BLOCK_BYTES
 from .training.evidence import MIN_WINDOWS
 from .training.sparse_linear import BLOCK_ELEMENTS
@@ -126,41 +126,39 @@ def estimate_memory(
     effects, causes = n_targets or n_series, n_causes or n_series
     if model not in ("auto", *FORECASTERS):
         raise InputError(f"model={model!r} is unknown; use one of 'auto', {', '.join(map(repr, FORECASTERS))}")
-    if model == "auto":
-        options: dict[str, Any] = {
-            "n_targets": n_targets,
-            "n_causes": n_causes,
-            "n_steps": n_steps,
-            "skip": skip,
-            "batch_size": batch_size,
-            "edges_per_target": edges_per_target,
-            "scores_file": scores_file,
-            "score_windows": score_windows,
-        }
-        likely = estimate_memory(n_series, lags, hidden, model="mlp", model_options=model_options, **options)
-        units = None if hidden is not None or model_options or skip is False else local_units(effects, causes * lags)
-        if units is None or n_steps < MIN_WINDOWS:
-            return likely
-        local = estimate_memory(n_series, lags, units, model="local", **options)
-        return max(likely, local, key=lambda estimate: estimate.total)
-    widths = (HIDDEN,) if hidden is None else (hidden,) if isinstance(hidden, int) else tuple(hidden)
-    linear = model == "local" or causes * lags > SKIP_ABOVE_INPUTS if skip is None else skip
-    with torch.device("meta"):
-        network = build(
-            model, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
+    chosen: list[tuple[str, int | Sequence[int] | None]] = [("mlp" if model == "auto" else model, hidden)]
+    units = local_units(effects, causes * lags)
+    open_to_local = model == "auto" and hidden is None and not model_options and skip is not False
+    if open_to_local and units >= FEWEST_LOCAL_HIDDEN and n_steps >= MIN_WINDOWS:
+        chosen.append(("local", units))
+    estimates = []
+    for name, given in chosen:
+        widths = (HIDDEN,) if given is None else (given,) if isinstance(given, int) else tuple(given)
+        linear = (name == "local" or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
+        with torch.device("meta"):
+            network = build(
+                name, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
+            )
+        estimates.append(
+            memory_of(
+                network,
+                effects,
+                causes,
+                lags,
+                n_steps,
+                batch_size=batch_size,
+                dense=edges_per_target is None and not scores_file,
+                edges_per_target=edges_per_target,
+                sampled=score_windows is not None,
+                linear_start=linear and name in ("mlp", "local"),
+            )
         )
-    return memory_of(
-        network,
-        effects,
-        causes,
-        lags,
-        n_steps,
-        batch_size=batch_size,
-        dense=edges_per_target is None and not scores_file,
-        edges_per_target=edges_per_target,
-        sampled=score_windows is not None,
-        linear_start=linear and model in ("mlp", "local"),
-    )
+    return max(estimates, key=lambda estimate: estimate.total)
+
+
+def dense_bytes(n_effects: int, n_causes: int, n_lags: int, sampled: bool) -> int:
+    """Of all scores and their signs, those of every lag where there are several, and of a sample the standard errors."""
+    return FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
 
 
 def memory_of(
@@ -197,7 +195,7 @@ def memory_of(
         entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
     )
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
-    arrays = FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
+    arrays = dense_bytes(n_effects, n_causes, n_lags, sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
     return MemoryEstimate(

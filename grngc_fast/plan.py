@@ -86,10 +86,9 @@ class Plan:
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
 
-def local_units(n_effects: int, n_inputs: int) -> int | None:
-    """Hidden units of each target that local units may have without being asked for; None where they would be too few."""
-    units = min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs))
-    return units if units >= FEWEST_LOCAL_HIDDEN else None
+def local_units(n_effects: int, n_inputs: int) -> int:
+    """Hidden units for each target; below `FEWEST_LOCAL_HIDDEN` they are taken only when asked for."""
+    return max(1, min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs)))
 
 
 def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
@@ -106,7 +105,7 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and given_lam != 0
     units = local_units(edges.n_effects, n_inputs)
     open_to_local = named == "auto" and starts and given is None and not options["model_options"]
-    pilot = open_to_local and units is not None
+    pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
 
     def build_local(n_targets: int) -> LocalMLP:
         generator = torch.Generator().manual_seed(seed)
@@ -137,7 +136,7 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     if given is not None:
         hidden = given
     elif model == "local":
-        hidden = (units or max(1, LOCAL_WEIGHTS // (edges.n_effects * n_inputs)),)
+        hidden = (units,)
     elif edges.allowed is not None:
         hidden = (GROUP_HIDDEN,)
     else:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .errors import InputError
 from .plan import Plan
 from .series import SeriesTable
 from .training import Checkpoint, World
@@ -54,39 +53,34 @@ def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: Wor
     return seed, checkpoint
 
 
-def planned(checkpoint: Checkpoint | None, world: World, decided: Callable[[], Plan]) -> tuple[Plan, bool]:
-    """The plan that the checkpoint holds, else the one that is decided; and whether the checkpoint is of a training begun.
+def planned(
+    checkpoint: Checkpoint | None, world: World, decided: Callable[[], Plan]
+) -> tuple[Plan, bool, Checkpoint | None]:
+    """The plan that the checkpoint holds, else the one that is decided; whether the training has begun; the checkpoint with it.
+
+    A plan that is decided is written, so that it is not decided again.
 
     Raises
     ------
     InputError : a checkpoint that cannot be used.
     """
+    if checkpoint is None:
+        return decided(), False, None
     kept, begun = None, False
     with world.refused_together():
-        if checkpoint is not None and world.rank == 0:
+        if world.rank == 0:
             kept, begun = checkpoint.begun()
     kept, begun = world.first((kept, begun))
     if kept is None:
-        return decided(), begun
-    with world.refused_together():
-        try:
-            return Plan.of_state(kept), begun
-        except (KeyError, TypeError) as error:
-            assert checkpoint is not None
-            raise InputError(
-                f"{checkpoint.file} does not fit this version of the library ({error}); name another folder"
-            ) from error
-
-
-def keep_plan(checkpoint: Checkpoint | None, plan: Plan, begun: bool, world: World) -> Checkpoint | None:
-    """The checkpoint of a run with this plan; written, unless the training has `begun`, so that no work is done again."""
-    if checkpoint is None:
-        return None
+        plan = decided()
+    else:
+        with world.refused_together(), checkpoint.understood():
+            plan = Plan.of_state(kept)
     checkpoint = replace(checkpoint, plan=plan.state())
     with world.refused_together():
-        if world.rank == 0 and not begun:
+        if world.rank == 0 and kept is None and not begun:
             checkpoint.begin(None)
-    return checkpoint
+    return plan, begun, checkpoint
 
 
 def recorded_random_state(folder: str | os.PathLike[str]) -> int | None:

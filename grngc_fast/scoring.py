@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .errors import InputError
 from .jacobian import ModulePieces, factors_at, jacobian_pieces
+from .memory import dense_bytes
 from .score_blocks import score_blocks
 from .score_sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink
 from .training import Windows, World
@@ -59,7 +60,7 @@ class ScoreOptions:
         if self.file is None:
             return
         folder = Path(self.file).absolute().parent
-        needed = 4 * n_effects * n_causes * (3 + (n_lags if n_lags > 1 else 0))
+        needed = dense_bytes(n_effects, n_causes, n_lags, sampled=True)
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise InputError(

@@ -85,10 +85,9 @@ class LocalMLP(nn.Module):
         return GroupedFactors((block,), len(x), len(encoder), self.n_series, self.n_lags)
 
     @property
-    def window_flops(self) -> tuple[int, int]:
-        """Of the products of one window's forecast and of its factors."""
-        skip = 0 if self.skip is None else self.skip.numel()
-        return 2 * (self.encoder.numel() + skip), 2 * self.encoder.numel()
+    def factor_flops(self) -> int:
+        """Of the products of one window's factors."""
+        return 2 * self.encoder.numel()
 
     @torch.no_grad()
     def start_linear(self, weight: Tensor, intercept: Tensor) -> None:

@@ -112,12 +112,9 @@ class MLP(nn.Module):
         return layered_factors(readout, layers, skip)
 
     @property
-    def window_flops(self) -> tuple[int, int] | None:
-        """Of the products of one window's forecast and of its factors; None of several hidden layers, to be counted."""
-        if len(self.weights) > 2:
-            return None
-        skip = 0 if self.skip is None else self.skip.numel()
-        return 2 * (sum(w.numel() for w in self.weights) + skip), 2 * self.weights[0].numel()
+    def factor_flops(self) -> int | None:
+        """Of the products of one window's factors; None of several hidden layers, to be counted."""
+        return 2 * self.weights[0].numel() if len(self.weights) == 2 else None
 
     @torch.no_grad()
     def start_linear(self, weight: Tensor, intercept: Tensor) -> None:

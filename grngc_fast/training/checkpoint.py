@@ -111,6 +111,16 @@ class Checkpoint:
             Path(name).unlink(missing_ok=True)
 
     @contextmanager
+    def understood(self) -> Iterator[None]:
+        """Inside, what was read is taken over; an `InputError` says that another version wrote it."""
+        try:
+            yield
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.file} does not fit this version of the library ({error}); name another folder"
+            ) from error
+
+    @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield

@@ -16,7 +16,7 @@ from ..models import LocalMLP
 from ..scores import mean_gradients
 from .loop import train
 from .options import TrainingOptions
-from .refit import refitted_errors
+from .refit import refitted_errors, squared_errors
 from .sparse_linear import SparseLinear, lam_max, sparse_linear
 from .windows import Windows
 
@@ -132,8 +132,7 @@ def _with_local(
         network = build_local(training.n_targets)
         network.start_linear(start.weight, start.intercept)
         train(network, training, replace(options, lam=strength), generator)
-        with torch.no_grad():
-            errors.append((network(held_out.inputs()) - held_out.targets()).square())
+        errors.append(squared_errors(network, held_out))
         networks.append(network)
         bar.update()
     means = [float(e.mean()) for e in errors]

@@ -7,7 +7,7 @@ import warnings
 
 import torch
 
-from ..errors import CheckpointWarning, InputError
+from ..errors import CheckpointWarning
 from .checkpoint import Checkpoint
 from .distributed import World
 from .interruption import Interruption, stop
@@ -34,12 +34,8 @@ class Keeper:
         if state is None:
             self._begin()
         else:
-            try:
+            with checkpoint.understood():
                 trainer.load_state_dict(state)
-            except (KeyError, RuntimeError, TypeError, ValueError) as error:
-                raise InputError(
-                    f"{checkpoint.file} does not fit this version of the library ({error}); name another folder"
-                ) from error
         self._kept = self._asked_at = trainer.steps
         self._ask_at = trainer.steps + 1
         self._written = self._asked = time.monotonic()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.sparse import csr_array
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models import GroupedMLP
 from .loop import train
@@ -41,6 +41,11 @@ def refitted_errors(scores: Tensor, training: Windows, held_out: Windows, genera
     network = GroupedMLP(n_series, chosen, training.n_lags, HIDDEN, skip=True, generator=generator)
     network.to(training.steps.device)
     train(network, training, OPTIONS, generator)
-    with torch.no_grad():
-        errors: Tensor = (network(held_out.inputs()) - held_out.targets()).square()
+    return squared_errors(network, held_out)
+
+
+@torch.no_grad()
+def squared_errors(network: nn.Module, windows: Windows) -> Tensor:
+    """(N, E) of the network's forecasts."""
+    errors: Tensor = (network(windows.inputs()) - windows.targets()).square()
     return errors

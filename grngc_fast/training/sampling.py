@@ -38,7 +38,7 @@ class PenaltySample:
 
 
 def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
-    """As many rows (window, target) as cost what the forecast costs; whole windows first, then targets of one window.
+    """As many rows (window, target) as cost what the forecast costs; whole windows first, then targets of one window, or all.
 
     A forecast takes three times the flops of its forward pass, a penalty row 6 Q K and more with a linear path, and a window
     three times the flops of its factors once for all of its rows. At equal cost many targets of one window converge better
@@ -48,13 +48,13 @@ def choose_sample(model: torch.nn.Module, batch: Tensor) -> PenaltySample:
     model, batch = causal_part(model, batch)
     n_windows, n_lags, n_series = batch.shape
     # Fused operators are not counted, but every parameter takes part in a product.
-    known = getattr(model, "window_flops", None)
-    made, counted = _counted(lambda: model(batch[:1]), known and known[0])
+    known = getattr(model, "factor_flops", None)
+    made, counted = _counted(lambda: model(batch[:1]), None if known is None else 0)
     n_targets = made.shape[-1]
     forecast = 3.0 * n_windows * max(counted, 2 * sum(p.numel() for p in model.parameters()))
     window = linear_path = 0.0
     if has_factors(model):
-        factors, flops = _counted(lambda: model.jacobian_factors(batch[:1]), known and known[1])
+        factors, flops = _counted(lambda: model.jacobian_factors(batch[:1]), known)
         width, window = factors.width, 3.0 * flops
         linear_path = LINEAR_PATH_FLOPS if getattr(factors, "bias", None) is not None else 0.0
     else:

@@ -80,12 +80,13 @@ class Trainer:
         index = self._batches.next().to(self._training.steps.device)
         mine = self.world.share(index)
         x, y = self._training.inputs(mine), self._training.targets(mine)
+        # Before the new ones are made: they are as large as the parameters.
+        self._optimizer.zero_grad()
         with products_put_off() as products:
             forecast = self._forecast_error(x, y)
         if len(mine) < len(index):
             forecast = forecast * (len(mine) / len(index))
         penalty = self._penalty(index, x) if self.options.lam > 0 else forecast.new_zeros(())
-        self._optimizer.zero_grad()
         self._add_gradients(forecast + self.options.lam * penalty, products)
         self._optimizer.step()
         self._sums.add(forecast, penalty)

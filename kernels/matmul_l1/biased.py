@@ -11,6 +11,7 @@ from torch import Tensor
 
 from . import onednn
 from .results import Gradients, Needs
+from .windows import spans
 
 # One window of 1000 x 128 x 1000 in tiles of 1, 2, 4, 8 MiB: 6.7, 8.0, 5.0, 5.0 ms; of 1900 x 128 x 5000 83, 73, 66, 68 ms.
 TILE_BYTES = 2**22
@@ -56,11 +57,11 @@ def l1(
         bias=torch.empty_like(bias, memory_format=torch.contiguous_format) if needs.bias else None,
     )
     scratch = a.new_empty(rows * columns)
-    for r in _slices(n_rows, rows):
+    for r in spans(n_rows, rows):
         own = a[r]
         for n in range(1 if scale is None else len(scale)):
             left = own if scale is None else own * scale[n]
-            for c in _slices(n_columns, columns):
+            for c in spans(n_columns, columns):
                 p = product(left, b_rows[c]).add_(bias[r, c])
                 value += torch.abs(p, out=scratch[: p.numel()].view(p.shape)).sum(dtype=p.dtype)
                 if not needs.any:
@@ -84,7 +85,3 @@ def l1(
 def _even(length: int, most: int) -> int:
     """The size of equal parts of a length, none above `most`."""
     return -(-length // -(-length // most))
-
-
-def _slices(length: int, step: int) -> list[slice]:
-    return [slice(i, min(i + step, length)) for i in range(0, length, step)]

@@ -60,9 +60,9 @@ def _largest(x: Tensor) -> float:
     return max(-float(low), float(high))
 
 
-def _tile_rows(x: Tensor, columns: int, width: int) -> int:
-    """Rows to a tile, a multiple of 64 where there are as many: the products' own blocking wastes less."""
-    rows = max(1, _tile_elements(x) // max(columns, width))
+def _tile_rows(x: Tensor, columns: int, width: int, share: int = 1) -> int:
+    """Rows to a tile, or to its share, a multiple of 64 where there are as many: the products' own blocking wastes less."""
+    rows = max(1, _tile_elements(x) // share // max(columns, width))
     return rows if rows < 64 else rows // 64 * 64
 
 
@@ -123,7 +123,14 @@ def _each(
 ) -> tuple[Tensor, Gradients]:
     """One batch element after the other, each with all its windows."""
     if n_batch == 1:
-        return _only(a, b, scale, bias, needs, weights, forbidden, precision)
+        own_scale, own_bias = (None if x is None else x[0] for x in (scale, bias))
+        value, grads = _element(a[0], b[0], own_scale, own_bias, needs, forbidden, precision)
+        # As they are: one of a bias is as large as the product.
+        for name, x in zip(("a", "b", "scale", "bias"), (a, b, scale, bias), strict=True):
+            grad = getattr(grads, name)
+            if grad is not None and x is not None:
+                setattr(grads, name, grad.reshape(x.shape) if weights is None else grad.reshape(x.shape) * weights)
+        return value.reshape(1), grads
     values = torch.empty(n_batch, dtype=torch.float64, device=a.device)
     total = Gradients(
         *(
@@ -146,26 +153,6 @@ def _each(
 def _at(x: Tensor, i: int) -> Tensor:
     """Of batch element i, which may be that of all."""
     return x[i if x.shape[0] > 1 else 0]
-
-
-def _only(
-    a: Tensor,
-    b: Tensor,
-    scale: Tensor | None,
-    bias: Tensor | None,
-    needs: Needs,
-    weights: Tensor | None,
-    forbidden: Tensor | None,
-    precision: str,
-) -> tuple[Tensor, Gradients]:
-    """The one element of a batch, whose gradients are not copied."""
-    own_scale, own_bias = (None if x is None else x[0] for x in (scale, bias))
-    value, grads = _element(a[0], b[0], own_scale, own_bias, needs, forbidden, precision)
-    for name, x in zip(("a", "b", "scale", "bias"), (a, b, scale, bias), strict=True):
-        grad = getattr(grads, name)
-        if grad is not None and x is not None:
-            setattr(grads, name, grad.reshape(x.shape) if weights is None else grad.reshape(x.shape) * weights)
-    return value.reshape(1), grads
 
 
 def _element(
@@ -307,7 +294,7 @@ def abs_mean(
     (n_rows, width), n_columns = a.shape[1:], b.shape[2]
     total = a.new_zeros(n_rows, n_columns)
     columns = min(n_columns, SCORE_COLUMNS)
-    rows = max(1, _tile_elements(a) // SCORE_SHARE // max(columns, width))
+    rows = _tile_rows(a, columns, width, SCORE_SHARE)
     count = min(n_windows, max(1, rows // n_rows))
     forbidden = None if mask is None else ~mask
     right = b[0].T.contiguous() if b.shape[0] == 1 and onednn.available(b) else None
