@@ -115,7 +115,8 @@ def variants(key: configs.Key, every: bool = True) -> list[Variant]:
         flags = (*flags, "HAS_SCALE", *(["GRAD_SCALE"] if "GRAD" in flags else []))
     if key.entries:
         flags = (*flags, "HAS_BIAS", "HAS_MASK")
-    found = [Variant(key, flags)]
+    # Sizes that are multiples of 16 load 16 bytes at a time and are pipelined in shared memory; others are not.
+    found = [Variant(key, flags), Variant(key, (*flags, "ALIGNED"))]
     # These two run on either side; the launcher gives the others rows that lie contiguous.
     if key.kernel in ("rows", "gradients"):
         found.append(Variant(key, (*flags, "TRANSPOSED")))
@@ -126,6 +127,7 @@ def variants(key: configs.Key, every: bool = True) -> list[Variant]:
 
 OPERANDS = [
     Variant(configs.Key("operands largest", 0, 1)),
+    Variant(configs.Key("operands flat", 0, 1)),
     *(Variant(configs.Key("operands terms", 0, n)) for n in (1, 2)),
 ]
 
@@ -142,10 +144,12 @@ def compile_variant(
         config = configs.choose(arch, variant.key)
         assert config is not None
     kernel, constants = _kernel(variant, config)
-    signature, attributes = _signature(kernel, constants, variant.dtype)
+    signature, attributes = _signature(kernel, constants, variant)
     return _resources(
         arch,
-        " ".join((str(variant.key), variant.dtype, *(["transposed"] if "TRANSPOSED" in variant.flags else []))),
+        " ".join(
+            (str(variant.key), variant.dtype, *(f.lower() for f in ("TRANSPOSED", "ALIGNED") if f in variant.flags))
+        ),
         (kernel, signature, constants, attributes),
         (config.rows, config.columns, config.depth, config.warps, config.stages),
         floor(variant, limits),
@@ -204,7 +208,9 @@ def floor(variant: Variant, limits: Gpu) -> float:
     signs = 3 if key.terms == 2 else 1
     if key.kernel == "rows":
         return product * (signs + key.terms)
-    return product * {"gradients": key.terms, "operands largest": 0, "operands terms": 0}.get(key.kernel, signs)
+    return product * {"gradients": key.terms, "operands largest": 0, "operands flat": 0, "operands terms": 0}.get(
+        key.kernel, signs
+    )
 
 
 def _kernel(variant: Variant, config: configs.Config) -> tuple[Any, dict[str, Any]]:
@@ -214,6 +220,7 @@ def _kernel(variant: Variant, config: configs.Config) -> tuple[Any, dict[str, An
         "rows": rows.rows_kernel,
         "gradients": gradients.gradients_kernel,
         "operands largest": operands.largest_kernel,
+        "operands flat": operands.largest_flat_kernel,
         "operands terms": operands.terms_kernel,
     }.get(variant.key.kernel, products.products_kernel)
     constants: dict[str, Any] = {}
@@ -223,6 +230,7 @@ def _kernel(variant: Variant, config: configs.Config) -> tuple[Any, dict[str, An
         "BLOCK_J": config.columns,
         "BLOCK_K": config.depth,
         "BLOCK_R": config.rows,
+        "BLOCK": operands.FLAT,
         "TERMS": variant.key.terms,
         "SCALED": variant.dtype == "fp16",
     }
@@ -252,21 +260,13 @@ _POINTERS = {
     ),
 }
 _HALVES = ("high", "low", "low_a")
-_COUNTS = (
-    "n_rows",
-    "n_columns",
-    "width",
-    "period",
-    "column_period",
-    "column_offset",
-    "row_offset",
-    "n_windows",
-    "splits",
-)
+_COUNTS = ("column_offset", "row_offset", "n_windows", "splits", "stride")
 
 
-def _signature(kernel: Any, constants: dict[str, Any], dtype: str) -> tuple[dict[str, str], dict[Any, Any]]:
-    signature, attributes = {}, {}
+def _signature(kernel: Any, constants: dict[str, Any], variant: Variant) -> tuple[dict[str, str], dict[Any, Any]]:
+    signature, attributes, dtype = {}, {}, variant.dtype
+    # Of stored signs the rows or the columns are padded to 16.
+    exact = "kept_columns" if "TRANSPOSED" in variant.flags else "kept_rows"
     for index, name in enumerate(kernel.arg_names):
         if name in constants:
             signature[name] = "constexpr"
@@ -276,8 +276,9 @@ def _signature(kernel: Any, constants: dict[str, Any], dtype: str) -> tuple[dict
         else:
             signature[name] = _POINTERS.get(name, "fp32" if name == "mean_factor" else "i32")
         # Allocations and the strides of usual sizes are multiples of 16; counts are not.
+        is_size = name in ("n_rows", "n_columns", "width", "period", "column_period", exact)
         is_count = name in _COUNTS or name.endswith(("_splits", "_blocks")) or name in ("mean_factor", "zero")
-        if not is_count:
+        if "ALIGNED" in variant.flags if is_size else not is_count:
             attributes[(index,)] = [["tt.divisibility", 16]]
     return signature, attributes
 

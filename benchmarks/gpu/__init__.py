@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> list[Row]:
     if args.tune:
         from grngc_fast.kernels.matmul_l1.gpu import tuning
 
-        report["tuned"] = tuning.tune(device=device, seconds=max(1.0, (deadline - time.monotonic()) / 3))
+        seconds, processes = max(1.0, (deadline - time.monotonic()) / 2), PROCESSES if device == "cuda" else 1
+        report["tuned"] = tuning.tune(device=device, seconds=seconds, processes=processes, precisions=precisions)
     rates = {p: op_times.product_rate(device, p, args.tiny) for p in precisions}
     report["product rate"] = rates
     print("one large product, TFLOP/s: " + ", ".join(f"{p} {r / 1e12:.3g}" for p, r in rates.items()), flush=True)

@@ -16,12 +16,14 @@ from .numbers import dot, exponent, inverse_power, wide
 
 @triton.jit
 def gradients_kernel(
-    # signs (z, n, i, j)
+    # signs (z, n, i, j); one of its sides is padded with zeros to `kept_rows` or `kept_columns`
     kept,
     kept_z,
     kept_n,
     kept_i,
     kept_j,
+    kept_rows,
+    kept_columns,
     n_rows,
     n_columns,
     n_windows,
@@ -101,11 +103,12 @@ def gradients_kernel(
         for step in range(first_block, end_block):
             first = wide(step) * BLOCK_J
             inside_j = j < n_columns - first
+            signed = (i < kept_rows - first_row)[:, None] & (j < kept_columns - first)[None, :]
             places = i[:, None] * kept_i + j[None, :] * kept_j
-            s = tl.load(window + first * kept_j + places, mask=inside_i[:, None] & inside_j[None, :], other=0)
+            s = tl.load(window + first * kept_j + places, mask=signed, other=0)
             s = s.to(tl.float32) if UPCAST else s.to(low_dtype)
             tile = z * other_z + first * pitch + (j[:, None] * pitch + k[None, :])
-            valid = inside_j[:, None] & inside_k[None, :]
+            valid = inside_j[:, None] & (k < pitch)[None, :]
             g = dot(s, tl.load(high + tile, mask=valid, other=0.0), g, UPCAST)
             if TERMS == 2:
                 g = dot(s, tl.load(low + tile, mask=valid, other=0.0), g, UPCAST)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
-import triton
 from torch import Tensor
 
 from ..results import Gradients, Needs
 from . import configs, layout
 from .gradients import gradients_kernel
 from .layout import Problem
-from .operands import Terms, add_largest, terms
+from .operands import Terms, add_largest, cdiv, multiprocessors, pitch, terms
 from .products import products_kernel
 from .rows import rows_kernel
 
@@ -243,8 +243,8 @@ def _rows(
     depth = configs.depth_of(width)
     config = numbers.config("rows", problem, depth)
     assert config is not None
-    blocks = triton.cdiv(n_rows, config.rows)
-    windows, columns = _splits(left, blocks * n_batch, problem.n_windows, triton.cdiv(right.shape[1], config.columns))
+    blocks = cdiv(n_rows, config.rows)
+    windows, columns = _splits(left, blocks * n_batch, problem.n_windows, cdiv(right.shape[1], config.columns))
     splits = windows * columns
     row_sums = left.new_empty((n_batch, splits, n_rows), dtype=torch.float32) if sums else None
     found = left.new_empty((n_batch, splits, n_rows, width), dtype=torch.float32) if grad else None
@@ -330,10 +330,10 @@ def _wide(problem: Problem, numbers: Numbers, needs: Needs) -> tuple[Tensor, Gra
     sign_sum = left.new_empty((n_batch, n_rows, n_columns), dtype=torch.float32) if needs.bias else None
     grads = Gradients(bias=sign_sum)
     n_windows = problem.n_windows
-    entries = n_rows * n_columns
+    entries = n_rows * pitch(n_columns)
     batch_step = max(1, SIGN_BYTES // (entries * n_windows))
     window_step = max(1, min(n_windows, SIGN_BYTES // entries))
-    row_step = max(1, SIGN_BYTES // n_columns) if n_windows == 1 and batch_step == 1 else n_rows
+    row_step = max(1, SIGN_BYTES // pitch(n_columns)) if n_windows == 1 and batch_step == 1 else n_rows
     for z in _parts(n_batch, batch_step, 1):
         for n in _parts(n_windows, window_step, 1):
             for i in _parts(n_rows, row_step, 128):
@@ -355,7 +355,8 @@ def _chunk(
     left, right, scale = own.left, own.right, own.scale
     (n_batch, n_rows), n_columns, n_windows = left.shape[:2], right.shape[1], own.n_windows
     gradients_wanted = needs.a or needs.b or needs.scale
-    kept = left.new_empty((n_batch, n_windows, n_rows, n_columns), dtype=torch.int8) if gradients_wanted else None
+    shape = n_batch, n_windows, n_rows, pitch(n_columns)
+    kept = left.new_empty(shape, dtype=torch.int8) if gradients_wanted else None
     right_terms = terms(right, numbers.amax[1], _TOP, numbers.dtype, numbers.count)
     left_terms = terms(left, numbers.amax[0], _TOP, numbers.dtype, numbers.count) if scale is None else None
     sign_sum = None if grads.bias is None else grads.bias[z, i]
@@ -424,7 +425,7 @@ def _products(
     kernel = "scores" if absolute is not None else "biased" if sign_sum is not None else "products"
     config = numbers.config(kernel, problem)
     assert config is not None
-    columns = triton.cdiv(n_columns, config.columns)
+    columns = cdiv(n_columns, config.columns)
     summing = absolute is None
     sums = left.new_empty((n_batch, columns, n_rows) if summing else (0,), dtype=torch.float32)
     if left_terms is None:
@@ -435,7 +436,7 @@ def _products(
         own = left_terms.stride_z
         strides = (0, own, left_terms.pitch, 1) if windows else (own, 0, left_terms.pitch, 1)
     own = right_terms.stride_z
-    products_kernel[(triton.cdiv(n_rows, config.rows) * columns, n_batch)](
+    products_kernel[(cdiv(n_rows, config.rows) * columns, n_batch)](
         first,
         second,
         *strides,
@@ -457,6 +458,7 @@ def _products(
         numbers.amax[2],
         sums,
         *_or(kept, left),
+        0 if kept is None else kept.stride(2),
         *_or(sign_sum, left),
         *_or(absolute, left),
         *_or(signed, left),
@@ -502,9 +504,9 @@ def _gradient(
     n_batch, n_rows, width = left.shape
     config = numbers.config("gradients", problem)
     assert config is not None
-    rows, depths = triton.cdiv(n_rows, config.rows), triton.cdiv(width, config.depth)
+    rows, depths = cdiv(n_rows, config.rows), cdiv(width, config.depth)
     n_columns = problem.right.shape[1]
-    windows, columns = _splits(left, rows * depths * n_batch, problem.n_windows, triton.cdiv(n_columns, config.columns))
+    windows, columns = _splits(left, rows * depths * n_batch, problem.n_windows, cdiv(n_columns, config.columns))
     splits = windows * columns
     found = left.new_empty((n_batch, splits, n_rows, width), dtype=torch.float32) if grad else None
     found_scale = (
@@ -513,6 +515,7 @@ def _gradient(
     gradients_kernel[(rows * depths, splits, n_batch)](
         kept,
         *kept.stride(),
+        *kept.shape[2:],
         n_rows,
         n_columns,
         problem.n_windows,
@@ -625,16 +628,18 @@ def _parts(length: int, step: int, multiple: int) -> Iterator[slice]:
 
 
 def _splits(x: Tensor, programs: int, n_windows: int, n_blocks: int) -> tuple[int, int]:
-    """How many programs share the windows, and the blocks, of one owner: few owners leave the GPU empty.
+    """How many programs share the windows, and the blocks, of one owner: few owners leave the GPU empty."""
+    return _fewest_splits(multiprocessors(x.device), programs, n_windows, n_blocks)
 
-    The smallest number that fills nine tenths of every wave; each split is one more partial gradient.
-    """
-    slots = 4 if x.device.type != "cuda" else torch.cuda.get_device_properties(x.device).multi_processor_count
+
+@lru_cache(maxsize=1024)
+def _fewest_splits(slots: int, programs: int, n_windows: int, n_blocks: int) -> tuple[int, int]:
+    """The smallest number that fills nine tenths of every wave; each split is one more partial gradient."""
     best, best_fill = 1, 0.0
     for splits in range(1, 17):
         if splits > n_windows * n_blocks:
             break
-        fill = programs * splits / (triton.cdiv(programs * splits, slots) * slots)
+        fill = programs * splits / (cdiv(programs * splits, slots) * slots)
         if fill > best_fill + 0.02:
             best, best_fill = splits, fill
         if fill >= 0.9:

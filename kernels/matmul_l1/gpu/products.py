@@ -59,6 +59,7 @@ def products_kernel(
     # results
     sums,
     kept,
+    kept_pitch,
     sign_sum,
     absolute,
     signed,
@@ -87,9 +88,9 @@ def products_kernel(
 ):
     """Tile (i, j) of batch element z, all its windows.
 
-    sums (z, column block, i): row sums of |p| over the tile;  kept (z, n, i, j) int8: signs;  sign_sum (z, i, j): their sum
-    over windows;  absolute, signed (i, j): mean_factor times the sum over windows of |p|, p. With ACCUMULATE the last three
-    are added to what is there.
+    sums (z, column block, i): row sums of |p| over the tile;  kept (z, n, i, j) int8: signs, `kept_pitch` to a row, 0 beyond
+    the last column;  sign_sum (z, i, j): their sum over windows;  absolute, signed (i, j): mean_factor times the sum over
+    windows of |p|, p. With ACCUMULATE the last three are added to what is there.
     """
     column_block = tl.program_id(0) % columns_blocks
     row_block = tl.program_id(0) // columns_blocks
@@ -138,9 +139,10 @@ def products_kernel(
         other = wide(n) * right_n
         for step in range(n_steps):
             depth = step * BLOCK_K + k
-            inside_k = depth < width
+            # Terms are 0 from `width` to `pitch`.
+            inside_k = depth < (width if HAS_SCALE else pitch)
             valid_left = inside_i[:, None] & inside_k[None, :]
-            valid_right = inside_j[:, None] & inside_k[None, :]
+            valid_right = inside_j[:, None] & (depth < pitch)[None, :]
             places = i[:, None] * a_i + depth[None, :] * a_k
             if HAS_SCALE:
                 left = tl.load(a + own + places, mask=valid_left, other=0.0).to(tl.float32) * left_factor
@@ -180,9 +182,10 @@ def products_kernel(
             if SUM_SIGNS:
                 tile_sum += s
             if KEEP:
-                entries = kept + (z * n_windows + n) * n_rows * n_columns + first_row * n_columns + first_column
-                entries += (i + n * zero)[:, None] * n_columns + j[None, :]
-                tl.store(entries, s.to(tl.int8), mask=inside)
+                entries = kept + ((z * n_windows + n) * n_rows + first_row) * kept_pitch + first_column
+                entries += (i + n * zero)[:, None] * kept_pitch + j[None, :]
+                stored = inside_i[:, None] & (j < kept_pitch - first_column)[None, :]
+                tl.store(entries, s.to(tl.int8), mask=stored)
     if SUM:
         if not (HAS_BIAS or ABSOLUTE):
             row_sums *= shrink
