@@ -1,4 +1,4 @@
-"""AUROC and AUPRC of the defaults, strict protocol, beside a ridge vector autoregression on the same windows.
+"""AUROC and AUPRC of the defaults, strict protocol, beside ridge and lasso vector autoregressions on the same windows.
 
 Strict: self-influence is not counted, windows never cross trajectories, one set of defaults for all data sets.
 
@@ -20,9 +20,9 @@ from sklearn.preprocessing import StandardScaler
 
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import lorenz96, read_dream3, read_dream4
-from grngc_fast.estimator import MODELS
-from grngc_fast.ridge import ridge_scores
-from grngc_fast.training import Windows
+from grngc_fast.planning import MODELS
+from grngc_fast.series import Windows
+from grngc_fast.yardsticks import lasso_scores, ridge_scores
 
 from .results import Row
 
@@ -116,8 +116,9 @@ def measure(case: Case, seeds: range, model: str = "auto", **changes: Any) -> li
         trajectories, truth = case.load(seed)
         fitted = GRNGC(model, lags=case.lags, random_state=seed, **changes).fit(trajectories)
         scaler = StandardScaler().fit(np.concatenate(trajectories))
-        linear = ridge_scores(Windows.from_trajectories([scaler.transform(t) for t in trajectories], case.lags))
-        for method, scores in ((ours, fitted.lag_scores_), ("ridge VAR", linear)):
+        windows = Windows.from_trajectories([scaler.transform(t) for t in trajectories], case.lags)
+        ridge, lasso = ridge_scores(windows), lasso_scores(windows, seed)
+        for method, scores in ((ours, fitted.lag_scores_), ("ridge VAR", ridge), ("lasso VAR", lasso)):
             summary = evaluate(scores.max(-1), truth.any(-1) if truth.ndim == 3 else truth)
             found.setdefault((method, "AUROC"), []).append(summary.auroc)
             found.setdefault((method, "AUPRC"), []).append(summary.auprc)

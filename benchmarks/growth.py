@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from grngc_fast.training import Windows
+from grngc_fast.series import Windows
 from grngc_fast.training.sampling import PenaltySample
 
 from . import guard

@@ -15,7 +15,7 @@ import torch
 
 from grngc_fast import GRNGC, LambdaPath, evaluate, lambda_path
 from grngc_fast.datasets import lorenz96
-from grngc_fast.plan import DEFAULT_LAM
+from grngc_fast.planning.plan import DEFAULT_LAM
 from grngc_fast.training.lambda_path import PENALTY_WINDOWS
 
 from . import guard

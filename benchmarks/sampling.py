@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from grngc_fast import causal_scores, evaluate, gradient_l1
 from grngc_fast.datasets import lorenz96
 from grngc_fast.models import MLP
-from grngc_fast.training import Windows, train
+from grngc_fast.series import Windows
+from grngc_fast.training import train
 from grngc_fast.training.sampling import PenaltySample, choose_sample
 
 from . import guard

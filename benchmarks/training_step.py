@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from grngc_fast.distributed import World
 from grngc_fast.models import MLP
-from grngc_fast.plan import COLD, DEFAULT_LAM
-from grngc_fast.training import Trainer, TrainingOptions, Windows, World
+from grngc_fast.planning.plan import COLD, DEFAULT_LAM
+from grngc_fast.series import Windows
+from grngc_fast.training import Trainer, TrainingOptions
 from grngc_fast.training.sampling import PenaltySample
 
 N_WINDOWS, HIDDEN = 64, 128

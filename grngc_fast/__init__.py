@@ -1,4 +1,26 @@
-"""Neural Granger causality at scale: the gradient penalty of GRNGC without ever storing the Jacobian."""
+"""Neural Granger causality at scale: the gradient penalty of GRNGC without ever storing the Jacobian.
+
+The house, from the doors down. A room imports only what stands below it (`lint-imports` checks that); data flows the
+other way once: table -> series -> windows -> factors -> op -> penalty -> step -> scores -> graph.
+
+    cli/           the command `grngc-fast`: words to calls, results to files and screen
+    estimator      GRNGC, the scikit-learn door: check, plan, start, train, score, keep
+    scores         causal_scores, top_edges of a model that is trained already
+    yardsticks     the cheap linear methods that a network has to beat
+    planning/      before the training: options checked, what held-out evidence decides, the linear start, memory, where
+                   a run was; and the path of penalty strengths
+    training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver
+    scoring/       a network to scores: means of gradients, blocks of effects, and where they go
+    models/        forecasters that know their Jacobian's factors
+    evaluation     AUROC and average precision against a known network
+    penalty        gradient_l1, gradient_frobenius of any torch module
+    jacobian/      the sandwich W_out M W_in, its discovery in any module, the general path
+    graph/         the result: edges, dense and sparse graphs, their file, their pictures
+    datasets/      simulators, and readers of tables and truths
+    series/        tables, candidate pairs, z-scores, windows
+    kernels/       the op |a b| summed and never stored, and splines; lies beside this folder, is installed inside it
+    plotting, distributed, row_blocks, errors: what several rooms share, and none of them knows a room
+"""
 
 from __future__ import annotations
 
@@ -13,9 +35,8 @@ from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
-from .memory import MemoryEstimate, estimate_memory
-from .path import LambdaPath, lambda_path
 from .penalty import gradient_frobenius, gradient_l1
+from .planning import LambdaPath, MemoryEstimate, estimate_memory, lambda_path
 from .scores import causal_scores, top_edges
 
 __version__ = "0.1.0"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numbers
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -14,27 +13,28 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from .candidates import CandidateEdges, candidate_edges
+from .distributed import World
 from .errors import InputError
 from .graph import SparseCausalGraph
-from .jacobian import ACTIVATIONS
-from .memory import as_bytes, available_memory, check_memory, memory_of
-from .models import FORECASTERS, OwnPast, adopt, build, options_of, refuse_candidates
-from .plan import Plan, decide
-from .resumption import planned, settle
-from .row_blocks import row_blocks
-from .score_sinks import Graph
-from .scoring import ScoreOptions, score_graph
-from .series import SeriesTable, as_series_table
-from .stopwatch import Stopwatch
-from .training import History, TrainingOptions, Windows, World, start_linear, train
-
-MODELS = ("auto", *FORECASTERS)
-MAX_HIDDEN = 2**20
+from .planning import (
+    FitOptions,
+    Stopwatch,
+    check_fit,
+    decide,
+    network_of,
+    planned,
+    recorded,
+    scored_part,
+    settle,
+    start_linear,
+)
+from .scoring import Graph, ScoreOptions, score_graph
+from .series import PreparedSeries, SeriesTable, as_series_table, prepare
+from .series.prepared import standardised, windows_of
+from .training import History, train
 
 
 class GRNGC(BaseEstimator):  # type: ignore[misc]
@@ -203,49 +203,53 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         KeyboardInterrupt, SystemExit : stopped by SIGINT or SIGTERM; with a checkpoint the message tells how to go on.
         ProcessLostError : another process of the group ended.
         """
-        world = World.current()
+        watch, world = Stopwatch(), World.current()
         with world.refused_together():
-            _check_options(self)
-            scoring = ScoreOptions(self.score_windows, self.edges_per_target, self.scores_file)
-            table = as_series_table(X)
-            device = _device(self.device)
-            watch = Stopwatch()
-            scaler = _fitted_scaler(table)
-            edges = candidate_edges(table.names, self.regulators, self.targets, self.candidates, self.own_past)
-            scoring.check_space(edges.n_effects, edges.n_causes, self.lags)
-            windows = self._windows(edges, _standardised(scaler, table), device)
-            seed = int(check_random_state(self.random_state).randint(2**31))
-        seed, checkpoint = settle(self._run(edges, device), table, seed, world)
-        generator = torch.Generator().manual_seed(seed)
-        # Dropout and whatever else a module draws comes from torch's global state, which is the caller's.
-        with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
-            given = {**self.get_params(deep=False), "hidden": self._widths()}
-            decided = partial(decide, given, edges, windows, seed, world)
+            options, data, scoring = self._checked(X)
+        drawn = int(check_random_state(options.random_state).randint(2**31))
+        seed, checkpoint = settle(options, data, drawn, world)
+        generator, windows = torch.Generator().manual_seed(seed), data.windows
+        with _own_random_numbers(windows.steps.device):
+            decided = partial(decide, options, data.edges, windows, seed, world)
             plan, begun, checkpoint = planned(checkpoint, world, decided)
             torch.manual_seed(seed + world.rank)
             with world.refused_together():
-                network = self._network(plan, windows, edges, generator)
-                self._check_memory(network, plan, edges, table.n_steps, device)
-            options = self._training_options(plan)
+                network = network_of(plan, options, data, generator)
+                check_fit(network, plan, options, data)
+            training = plan.training_options(options)
             watch.lap("plan")
             if plan.linear_start and not begun:
-                start_linear(network, windows.split(options.validation_fraction)[0], plan.lam, world, self.verbose)
+                trained_on, _ = windows.split(training.validation_fraction)
+                start_linear(network, trained_on, plan.lam, world, options.verbose)
             watch.lap("linear_start")
-            history = train(network, windows, options, generator, self.verbose, checkpoint=checkpoint, world=world)
-        watch.lap("training")
-        settings = {"estimator": "GRNGC", "generator_seed": seed, **self._settings(plan, edges)}
-        names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
-        graph = score_graph(*_causal_part(network, windows, edges), names, causes, scoring, generator, settings, world)
+            history = train(network, windows, training, generator, options.verbose, checkpoint=checkpoint, world=world)
+            watch.lap("training")
+        settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
+        scored = scored_part(network, data)
+        graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")
-        # All at once, so that a fit that fails leaves an earlier one whole.
-        self.scaler_, self.model_, self.candidates_ = scaler, network, edges
+        return self._keep(data, network, history, graph, watch.seconds)
+
+    def _checked(self, X: Any) -> tuple[FitOptions, PreparedSeries, ScoreOptions]:
+        options = FitOptions(**self.get_params(deep=False))
+        chosen = {"regulators": options.regulators, "targets": options.targets, "candidates": options.candidates}
+        data = prepare(X, options.lags, **chosen, own_past=options.own_past, device=options.on_device)
+        scoring = ScoreOptions(options.score_windows, options.edges_per_target, options.scores_file)
+        scoring.check_space(data.edges.n_effects, data.edges.n_causes, options.lags)
+        return options, data, scoring
+
+    def _keep(
+        self, data: PreparedSeries, network: torch.nn.Module, history: History, graph: Graph, seconds: dict[str, float]
+    ) -> GRNGC:
+        """All at once, so that a fit that fails leaves an earlier one whole."""
+        self.scaler_, self.model_, self.candidates_ = data.scaler, network, data.edges
         self.graph_: Graph = graph
         self.history_: History = history
-        self.timings_ = watch.seconds
-        self.fit_seconds_ = sum(watch.seconds.values())
-        self.n_features_in_ = table.n_series
-        if table.named:
-            self.feature_names_in_ = np.array(table.names, dtype=object)
+        self.timings_ = seconds
+        self.fit_seconds_ = sum(seconds.values())
+        self.n_features_in_ = data.table.n_series
+        if data.table.named:
+            self.feature_names_in_ = np.array(data.table.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
         return self
@@ -280,8 +284,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """
         table, effects = self._table(X), self.candidates_.effects
         parts = []
-        for trajectory in _standardised(self.scaler_, table):
-            windows = self._windows(self.candidates_, [trajectory], self._model_device)
+        for trajectory in standardised(self.scaler_, table):
+            windows = windows_of([trajectory], self.lags, self.candidates_, self._model_device)
             with torch.no_grad():
                 forecast = torch.cat([self.model_(x).cpu().flatten(1) for x in windows.batches()])
             parts.append(forecast.double().numpy() * self.scaler_.scale_[effects] + self.scaler_.mean_[effects])
@@ -312,181 +316,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             )
         return table
 
-    def _windows(self, edges: CandidateEdges, trajectories: list[NDArray[Any]], device: torch.device) -> Windows:
-        return Windows.from_trajectories(
-            trajectories, self.lags, device=device, input_columns=edges.inputs, target_columns=edges.effects
-        )
 
-    def _network(
-        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
-    ) -> torch.nn.Module:
-        device = windows.steps.device
-        network = self._forecaster(plan, windows, edges, generator).to(device, torch.float32)
-        if not len(edges.own_past):
-            return network
-        return OwnPast(network, edges.n_causes, torch.as_tensor(edges.own_past), self.lags).to(device)
-
-    def _forecaster(
-        self, plan: Plan, windows: Windows, edges: CandidateEdges, generator: torch.Generator
-    ) -> torch.nn.Module:
-        n_causes, n_effects = edges.n_causes, edges.n_effects
-        if isinstance(self.model, torch.nn.Module):
-            if edges.allowed is not None:
-                refuse_candidates(f"model={type(self.model).__name__}")
-            return adopt(self.model, windows.inputs(slice(0, 2))[..., :n_causes], n_effects)
-        sizes, options = (n_causes, n_effects, edges.allowed, self.lags), self.model_options or {}
-        return build(plan.model, *sizes, plan.hidden, self.activation, plan.skip, options, generator)
-
-    def _check_memory(
-        self, network: torch.nn.Module, plan: Plan, edges: CandidateEdges, n_steps: int, device: torch.device
-    ) -> None:
-        dense = self.edges_per_target is None and self.scores_file is None
-        estimate = memory_of(
-            network,
-            edges.n_effects,
-            edges.n_causes,
-            self.lags,
-            n_steps,
-            batch_size=plan.batch_size,
-            dense=dense,
-            edges_per_target=self.edges_per_target,
-            sampled=self.score_windows is not None,
-            linear_start=plan.linear_start,
-        )
-        limit = available_memory(device) if self.memory_limit is None else as_bytes(self.memory_limit)
-        check_memory(estimate, limit, dense)
-
-    def _widths(self) -> tuple[int, ...] | None:
-        return None if self.hidden is None else tuple(int(h) for h in np.atleast_1d(np.asarray(self.hidden)))
-
-    def _training_options(self, plan: Plan) -> TrainingOptions:
-        return TrainingOptions(
-            lam=plan.lam,
-            max_steps=int(plan.max_steps),
-            batch_size=plan.batch_size,
-            learning_rate=plan.learning_rate,
-            validation_fraction=self.validation_fraction if self.early_stopping else 0.0,
-            patience=self.patience if self.early_stopping else None,
-            evaluate_every=None if self.early_stopping else plan.evaluate_every,
-            penalty_windows=self.penalty_windows,
-            penalty_targets=self.penalty_targets,
-        )
-
-    def _run(self, edges: CandidateEdges, device: torch.device) -> dict[str, Any]:
-        """Parameters that make a run what it is, series and pairs resolved."""
-        chosen = {**self.get_params(deep=False), "device": device.type, "hidden": self._widths()}
-        return chosen | {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
-
-    def _settings(self, plan: Plan, edges: CandidateEdges) -> dict[str, Any]:
-        """Parameters as JSON takes them; series and pairs that were chosen as their number, the graph has the names."""
-        plain = (str, int, float, bool, type(None))
-        given = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in self.get_params(deep=False).items()}
-        settings = {k: v if isinstance(v, plain) else repr(v) for k, v in given.items()}
-        counts = {"regulators": edges.n_causes, "targets": edges.n_effects, "candidates": edges.n_pairs}
-        settings |= {name: count for name, count in counts.items() if getattr(self, name) is not None}
-        if isinstance(self.model, torch.nn.Module):
-            decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
-            return {**settings, **decided, "model": type(self.model).__qualname__}
-        options = {**options_of(plan.model), **(self.model_options or {})}
-        shown = {k: v if isinstance(v, plain) else repr(v) for k, v in options.items()}
-        return {**settings, **plan.settings(), "model_options": shown}
-
-
-def _fitted_scaler(table: SeriesTable) -> StandardScaler:
-    scaler = StandardScaler()
-    with np.errstate(over="ignore", invalid="ignore"):
-        for trajectory in table.trajectories:
-            for rows in row_blocks(trajectory.shape):
-                scaler.partial_fit(trajectory[rows])
-        spread = np.sqrt(scaler.var_)
-    # The scaler leaves a series alone whose spread is rounding.
-    bad = np.flatnonzero(~np.isfinite(spread) | (scaler.scale_ != spread))
-    if len(bad) and table.n_steps > 1:
-        name, size = table.names[bad[0]], spread[bad[0]]
-        raise InputError(
-            f"series {name!r} has standard deviation {size:g} about mean {scaler.mean_[bad[0]]:g}, which cannot be"
-            f" z-scored in floating point ({len(bad)} such series); rescale it or drop it"
-        )
-    return scaler
-
-
-def _standardised(scaler: StandardScaler, table: SeriesTable) -> list[NDArray[Any]]:
-    """In float32, whatever the table is in: a memory map is read some rows at a time and never held whole in float64."""
-    parts = []
-    for trajectory in table.trajectories:
-        part = np.empty(trajectory.shape, dtype=np.float32)
-        for rows in row_blocks(part.shape):
-            part[rows] = scaler.transform(trajectory[rows])
-        parts.append(part)
-    return parts
-
-
-def _causal_part(network: torch.nn.Module, windows: Windows, edges: CandidateEdges) -> tuple[torch.nn.Module, Windows]:
-    """What is scored: without the series that only their own forecasts read."""
-    if not isinstance(network, OwnPast):
-        return network, windows
-    return network.network, replace(windows, input_columns=torch.as_tensor(edges.causes, device=windows.steps.device))
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        if device.type not in ("cpu", "cuda"):
-            raise RuntimeError(f"{device.type} is not supported")
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise InputError(
-            f"device={name!r} cannot be used here; use 'auto', 'cpu' or a CUDA device that exists"
-        ) from error
-    return device
-
-
-def _check_options(est: GRNGC) -> None:
-    """Every option by name, with what it may be."""
-    own = isinstance(est.model, torch.nn.Module)
-    if isinstance(est.model, type):
-        raise InputError(f"model={est.model.__name__} is a class; pass an instance, such as {est.model.__name__}(...)")
-    if not own and (not isinstance(est.model, str) or est.model not in MODELS):
-        raise InputError(f"model={est.model!r} is unknown; use one of {', '.join(map(repr, MODELS))} or a torch module")
-    for name in ("hidden", "activation", "skip", "model_options"):
-        if own and getattr(est, name) is not None:
-            raise InputError(
-                f"{name}={getattr(est, name)!r} is for the models by name; leave it None with a module of your own"
-            )
-    if est.activation is not None and (not isinstance(est.activation, str) or est.activation not in ACTIVATIONS):
-        raise InputError(f"activation={est.activation!r} is unknown; use one of {', '.join(map(repr, ACTIVATIONS))}")
-    if est.model_options is not None and not isinstance(est.model_options, Mapping):
-        raise InputError(f"model_options={est.model_options!r}; expected a dictionary of the model's further arguments")
-    if not isinstance(est.own_past, (bool, np.bool_)):
-        raise InputError(f"own_past={est.own_past!r}; expected True or False")
-    for name in ("lags", "patience"):
-        _need(est, name, numbers.Integral, lambda v: v >= 1, "a whole number of at least 1")
-    if est.memory_limit is not None:
-        as_bytes(est.memory_limit)
-    for name in ("max_steps", "batch_size", "penalty_windows", "penalty_targets", "score_windows", "edges_per_target"):
-        if getattr(est, name) is not None:
-            _need(est, name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")
-    if est.checkpoint is not None and not isinstance(est.checkpoint, (str, os.PathLike)):
-        raise InputError(f"checkpoint={est.checkpoint!r}; expected the path of a folder, or None")
-    _need(est, "checkpoint_minutes", numbers.Real, lambda v: v >= 0, "a number of at least 0")
-    if est.skip is not None and not isinstance(est.skip, (bool, np.bool_)):
-        raise InputError(f"skip={est.skip!r}; expected True, False or None")
-    if est.lam is not None:
-        _need(est, "lam", numbers.Real, lambda v: 0 <= v < float("inf"), "None or a number of at least 0")
-    if est.learning_rate is not None:
-        _need(est, "learning_rate", numbers.Real, lambda v: 0 < v < float("inf"), "None or a number above 0")
-    _need(est, "validation_fraction", numbers.Real, lambda v: 0 < v < 1, "a share between 0 and 1")
-    widths = est.hidden if isinstance(est.hidden, (list, tuple)) else [est.hidden]
-    fits = [not isinstance(h, bool) and isinstance(h, numbers.Integral) and 1 <= int(h) <= MAX_HIDDEN for h in widths]
-    if est.hidden is not None and not (fits and all(fits)):
-        raise InputError(
-            f"hidden={est.hidden!r}; expected a whole number from 1 to {MAX_HIDDEN}, a list of such, or None"
-        )
-
-
-def _need(est: GRNGC, name: str, kind: type, holds: Any, expected: str) -> None:
-    value = getattr(est, name)
-    if not isinstance(value, kind) or isinstance(value, bool) or not holds(value):
-        raise InputError(f"{name}={value!r}; expected {expected}")
+@contextmanager
+def _own_random_numbers(device: torch.device) -> Iterator[None]:
+    """Dropout and whatever else a module draws comes from torch's global state, which is the caller's and stays as it is."""
+    with torch.enable_grad(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield

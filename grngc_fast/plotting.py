@@ -1,10 +1,11 @@
-"""Figures of a causal graph: the score matrix, the lag profiles of the strongest edges, a page with both; and of a path.
+"""Figures from arrays and names: a matrix of scores, lag profiles of edges, a page with both; errors along a path.
 
 Figures are made without pyplot, so no display and no global state is touched; `fig.savefig("file.png")` writes them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from .edges import EdgeExports
-    from .graph_input import Array
-    from .path import LambdaPath
 
 # Okabe and Ito's colours for every kind of colour vision, less the yellow that is lost on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -30,8 +28,11 @@ _MAX_LABEL = 18
 
 
 def plot_scores(
-    graph: EdgeExports,
+    scores: Any,
+    names: Sequence[str],
+    causes: Sequence[str],
     *,
+    own_causes: NDArray[np.int64] | None = None,
     ax: Axes | None = None,
     truth: NDArray[Any] | None = None,
     max_labels: int = 40,
@@ -41,7 +42,9 @@ def plot_scores(
 
     Parameters
     ----------
-    graph : the graph to draw, dense or sparse.
+    scores : (E, C) array or scipy sparse array `[effect, cause]`.
+    names, causes : of the E effects and the C causes.
+    own_causes : (E,) the column of each effect's influence on itself, -1 where it is no cause; None for the diagonal.
     ax : axes to draw into; default a new figure.
     truth : optional (E, C) true edges `[effect, cause]`, non-zero where there is one; they are outlined.
     max_labels : name the ticks up to this many series, number them beyond.
@@ -56,12 +59,13 @@ def plot_scores(
 
     Examples
     --------
-    >>> plot_scores(graph, truth=truth).savefig("scores.png", dpi=200)  # doctest: +SKIP
+    >>> plot_scores(scores, names, names, truth=truth).savefig("scores.png", dpi=200)  # doctest: +SKIP
     """
-    shape, own = graph.shape, graph.own_causes
+    shape = len(names), len(causes)
+    own = np.arange(shape[0]) if own_causes is None else own_causes
     true_cells = None if truth is None else _as_truth(truth, shape)
     block = -(-max(shape) // _MAX_CELLS)
-    cells, top, highest = _cells(graph, block, diagonal)
+    cells, top, highest = _cells(scores, own, block, diagonal)
     if ax is None:
         sides = np.array(shape[::-1], dtype=float)
         longest = 6.4 if max(shape) > max_labels else float(np.clip(0.2 * max(shape) + 1.8, 4.0, 8.0))
@@ -78,7 +82,7 @@ def plot_scores(
             mine = np.flatnonzero(own >= 0)
             true_cells[mine, own[mine]] = False
         _outline(ax, _block_max(true_cells, block), block)
-    _label_ticks(ax, graph.names, graph.causes, max_labels)
+    _label_ticks(ax, names, causes, max_labels)
     label = "mean |gradient|" if block == 1 else f"mean |gradient|, largest of {block} x {block} cells"
     figure = _figure_of(ax)
     bar_axes = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
@@ -87,12 +91,13 @@ def plot_scores(
     return figure
 
 
-def _cells(graph: EdgeExports, block: int, diagonal: bool) -> tuple[NDArray[np.float64], float, float]:
+def _cells(every: Any, own: NDArray[np.int64], block: int, diagonal: bool) -> tuple[NDArray[np.float64], float, float]:
     """The picture's cells, the end of its colour range, and the largest score shown."""
-    own, parts, between, highest = graph.own_causes, [], 0.0, 0.0
+    parts, between, highest = [], 0.0, 0.0
     step = block * max(1, _MAX_CELLS // block)
-    for start in range(0, graph.shape[0], step):
-        scores = np.array(graph.score_rows(slice(start, start + step)), dtype=np.float64)
+    for start in range(0, every.shape[0], step):
+        rows = every[start : start + step]
+        scores = np.array(rows.toarray() if hasattr(rows, "toarray") else rows, dtype=np.float64)
         mine = np.flatnonzero(own[start : start + step] >= 0)
         place = mine, own[start + mine]
         highest, self_scores = max(highest, float(scores.max())), scores[place]
@@ -106,29 +111,22 @@ def _cells(graph: EdgeExports, block: int, diagonal: bool) -> tuple[NDArray[np.f
     return cells, between or highest or 1.0, highest if diagonal else between
 
 
-def plot_lags(graph: EdgeExports, *, ax: Axes | None = None, top_k: int = 10) -> Figure:
-    """Scores of the `top_k` strongest edges over the lags 1 to L, one line an edge, strongest first in the legend.
+def plot_lags(
+    profiles: Sequence[NDArray[Any]], edges: Sequence[tuple[str, str]], n_lags: int, *, ax: Axes | None = None
+) -> Figure:
+    """Scores of some edges over the lags 1 to L, one line an edge.
 
     Parameters
     ----------
-    graph : a graph with `lag_scores`.
+    profiles : (L,) scores of each edge, strongest first.
+    edges : (source, target) of each.
+    n_lags : L.
     ax : axes to draw into; default a new figure.
-    top_k : number of edges between different series.
-
-    Raises
-    ------
-    InputError : a graph without `lag_scores`, or a `top_k` below 1.
     """
-    lag_scores: Array | None = getattr(graph, "lag_scores", None)
-    if lag_scores is None:
-        raise InputError("the graph has no lag_scores, so there are no lags to draw; make it with lag_scores=(E, C, L)")
-    edges = graph.edges(top_k=top_k)
     if ax is None:
         ax = _new_figure(7.2, 4.0).add_subplot()
-    lags = np.arange(1, graph.n_lags + 1)
-    effect, cause = ({name: number for number, name in enumerate(side)} for side in (graph.names, graph.causes))
-    profiles = [lag_scores[effect[edge.target], cause[edge.source]] for edge in edges]
-    for number, (edge, profile) in enumerate(zip(edges, profiles, strict=True)):
+    lags = np.arange(1, n_lags + 1)
+    for number, ((source, target), profile) in enumerate(zip(edges, profiles, strict=True)):
         turn, colour = divmod(number, len(_COLOURS))
         ax.plot(
             lags,
@@ -138,9 +136,9 @@ def plot_lags(graph: EdgeExports, *, ax: Axes | None = None, top_k: int = 10) ->
             marker="osD^"[turn % 4],
             markersize=4,
             linewidth=1.5,
-            label=_legend_label(f"{_short(edge.source)} -> {_short(edge.target)}"),
+            label=_legend_label(f"{_short(source)} -> {_short(target)}"),
         )
-    ax.set(xlabel="lag (steps back)", ylabel="mean |gradient|", xlim=(0.5, graph.n_lags + 0.5))
+    ax.set(xlabel="lag (steps back)", ylabel="mean |gradient|", xlim=(0.5, n_lags + 0.5))
     _number_ticks(ax.xaxis)
     _tidy(ax)
     if edges:
@@ -163,13 +161,24 @@ def plot_lags(graph: EdgeExports, *, ax: Axes | None = None, top_k: int = 10) ->
     return _figure_of(ax)
 
 
-def plot_graph_summary(graph: EdgeExports, truth: NDArray[Any] | None = None, history: Any = None) -> Figure:
-    """One page: the score matrix, the lag profiles if there is more than one lag, the losses if a history is given.
+def plot_summary(
+    scores: Any,
+    names: Sequence[str],
+    causes: Sequence[str],
+    *,
+    own_causes: NDArray[np.int64] | None = None,
+    truth: NDArray[Any] | None = None,
+    profiles: Sequence[NDArray[Any]] | None = None,
+    edges: Sequence[tuple[str, str]] = (),
+    n_lags: int = 1,
+    history: Any = None,
+) -> Figure:
+    """One page: the score matrix, the lag profiles if there are any, the losses if a history is given.
 
     Parameters
     ----------
-    graph : the graph to draw.
-    truth : optional (E, C) true edges `[effect, cause]`, outlined in the score matrix.
+    scores, names, causes, own_causes, truth : as `plot_scores`.
+    profiles, edges, n_lags : as `plot_lags`; None where lags are not told apart.
     history : optional object with equally long sequences `step`, `forecast`, `penalty` and `validation`; NaN where a
         value was not measured.
 
@@ -178,42 +187,50 @@ def plot_graph_summary(graph: EdgeExports, truth: NDArray[Any] | None = None, hi
     InputError : a truth of another shape, or a history without one of its sequences.
     """
     curves = None if history is None else _curves(history)
-    profiles = getattr(graph, "lag_scores", None) is not None and graph.n_lags > 1
-    panels = profiles + (curves is not None)
+    panels = (profiles is not None) + (curves is not None)
     if not panels:
-        return plot_scores(graph, truth=truth)
+        return plot_scores(scores, names, causes, own_causes=own_causes, truth=truth)
     figure = _new_figure(13.0, 6.2)
     grid = figure.add_gridspec(panels, 2, width_ratios=(1.15, 1.0))
-    plot_scores(graph, ax=figure.add_subplot(grid[:, 0]), truth=truth)
-    if profiles:
-        plot_lags(graph, ax=figure.add_subplot(grid[0, 1]))
+    plot_scores(scores, names, causes, own_causes=own_causes, truth=truth, ax=figure.add_subplot(grid[:, 0]))
+    if profiles is not None:
+        plot_lags(profiles, edges, n_lags, ax=figure.add_subplot(grid[0, 1]))
     if curves is not None:
         _plot_curves(figure.add_subplot(grid[-1, 1]), *curves)
     return figure
 
 
-def plot_path(path: LambdaPath, *, ax: Axes | None = None) -> Figure:
+def plot_path(
+    lams: NDArray[np.float64],
+    error: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    edge_counts: NDArray[np.int64],
+    marks: Mapping[str, float],
+    *,
+    ax: Axes | None = None,
+) -> Figure:
     """Validation error against penalty strength, with its standard error, and the number of edges on a second axis.
 
     Parameters
     ----------
-    path : the path to draw; strengths at which every fit diverged are left out.
+    lams : (K,) strengths. error, spread : (K,) held-out error and its standard error. edge_counts : (K,).
+    marks : strengths to be marked, by what they are.
     ax : axes to draw into; default a new figure.
 
-    The strength of the least error and the largest one within a standard error of it are marked.
+    Strengths whose error is not finite are left out.
     """
     if ax is None:
         ax = _new_figure(7.2, 4.0).add_subplot()
-    shown = np.isfinite(path.validation_error)
-    lams, error, spread = path.lams[shown], path.validation_error[shown], path.validation_se[shown]
+    shown = np.isfinite(error)
+    lams, error, spread = lams[shown], error[shown], spread[shown]
     edges_ax = ax.twinx()
-    edges_ax.step(lams, path.edge_counts[shown], where="mid", color=_COLOURS[1], linewidth=1.2, label="edges")
+    edges_ax.step(lams, edge_counts[shown], where="mid", color=_COLOURS[1], linewidth=1.2, label="edges")
     edges_ax.set_ylabel("edges", color=_COLOURS[1])
     edges_ax.set_ylim(bottom=0)
     edges_ax.spines["top"].set_visible(False)
     _number_ticks(edges_ax.yaxis)
     ax.errorbar(lams, error, spread, color=_COLOURS[0], marker="o", markersize=4, linewidth=1.5, capsize=2)
-    for lam, style, label in ((path.best_lam, "-", "least error"), (path.one_se_lam, ":", "one standard error")):
+    for (label, lam), style in zip(marks.items(), ("-", ":", "--"), strict=False):
         ax.axvline(lam, color="0.4", linestyle=style, linewidth=1.2, label=f"{label}: lam {lam:.2g}")
     ax.set_xscale("log")
     ax.set(xlabel="penalty strength lam")
@@ -318,7 +335,7 @@ def _outline(ax: Axes, cells: NDArray[np.bool_], block: int) -> None:
     )
 
 
-def _label_ticks(ax: Axes, names: tuple[str, ...], causes: tuple[str, ...], max_labels: int) -> None:
+def _label_ticks(ax: Axes, names: Sequence[str], causes: Sequence[str], max_labels: int) -> None:
     longest = max(len(names), len(causes))
     if longest > max_labels:
         _number_ticks(ax.xaxis)

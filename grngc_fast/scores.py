@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .errors import InputError
 from .graph import SparseCausalGraph
-from .graph_input import as_causes, as_names
+from .graph.input import as_causes, as_names
 from .jacobian import check_targets, check_windows
-from .score_blocks import Batches, mean_over, score_blocks
-from .score_sinks import KeptEdges
+from .scoring.blocks import Batches, score_blocks
+from .scoring.sinks import KeptEdges
 
 # Up to here all effects together are no more than a block.
 FEW_INPUTS = 1024
-
-
-class CausalScores(NamedTuple):
-    """Mean gradients over windows, [effect, cause, lag], lag index 0 the most recent step.
-
-    absolute : (E, C, L), the causal scores.
-    signed : (E, C, L), the mean signed gradient; its sign is that of the influence.
-    """
-
-    absolute: Tensor
-    signed: Tensor
-
-    @property
-    def summary(self) -> Tensor:
-        """(E, C): the largest score over lags."""
-        return self.absolute.amax(-1)
 
 
 def causal_scores(
@@ -144,20 +128,6 @@ def top_edges(
     options: dict[str, Any] = {"encoder": encoder, "readout": readout, "backend": backend, "precision": precision}
     sink.take(score_blocks(model, batches, len(effects), x[0].numel(), targets=rows, **options))
     return sink.graph({})
-
-
-def mean_gradients(
-    model: nn.Module, batches: Iterable[Tensor], *, targets: Tensor | None = None, **options: Any
-) -> CausalScores:
-    """Mean absolute and mean signed gradient over all windows of all batches, each (N, L, C), one batch at a time.
-
-    `options` are `encoder`, `readout`, `backend` and `precision` of `causal_scores`. All effects asked for at once, so that
-    memory is a few times that of the result.
-    """
-    found = mean_over(model, batches, targets, **options)
-    assert found.absolute is not None
-    assert found.signed is not None
-    return CausalScores(found.absolute, found.signed)
 
 
 def _batches(x: Tensor, windows: int | None, seed: int, batch_size: int) -> Batches:

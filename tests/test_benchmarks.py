@@ -110,7 +110,7 @@ def test_the_objective_reads_dream4_or_simulates(tmp_path, capsys):
 def test_accuracy_rows_without_data(tmp_path, capsys):
     rows = accuracy.run(argparse.Namespace(seeds=2, data=tmp_path / "none", max_steps=20, model="lstm", only="F=10"))
     assert {r.metric for r in rows} == {"AUROC", "AUROC sd", "AUPRC", "AUPRC sd", "fit"}
-    assert {r.method.split(",")[0] for r in rows} == {"GRNGC lstm", "ridge VAR"}
+    assert {r.method.split(",")[0] for r in rows} == {"GRNGC lstm", "ridge VAR", "lasso VAR"}
     assert "skipped" in capsys.readouterr().out
 
 
@@ -147,6 +147,9 @@ def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand
         "time over ours": 40.0 / ours["total"],
     }
     assert {row.H for row in rows if row.method.startswith("prototype")} == {3}
+    cheap = {r.metric: r.value for r in rows if r.method == "lasso VAR, Lorenz-96 F=10"}
+    assert set(cheap) == {"AUROC", "AUPRC", "total", "peak"}
+    assert cheap["AUROC"] > 0.9
 
 
 def test_a_yardstick_of_other_series_is_left_out(tmp_path, scale_at_hand, capsys):

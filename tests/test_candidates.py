@@ -9,10 +9,10 @@ import torch
 from scipy.sparse import coo_array, csr_array
 
 from grngc_fast import GRNGC, InputError, causal_scores, gradient_frobenius, gradient_l1
-from grngc_fast.candidates import candidate_edges
 from grngc_fast.jacobian import check_factors
 from grngc_fast.models import MLP, GroupedMLP
 from grngc_fast.models.grouped import candidate_groups
+from grngc_fast.series import candidate_edges
 
 from . import reference
 from .test_penalty import assert_same

@@ -18,8 +18,10 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 
-from grngc_fast import GRNGC, InputError, score_sinks
-from grngc_fast.training import Trainer, World
+from grngc_fast import GRNGC, InputError
+from grngc_fast.distributed import World
+from grngc_fast.scoring import sinks as score_sinks
+from grngc_fast.training import Trainer
 from grngc_fast.training.checkpoint import FILE
 
 SIZE = {"lam": 0.1, "max_steps": 40, "hidden": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}

@@ -17,8 +17,9 @@ from grngc_fast.cli import main
 from grngc_fast.datasets import lorenz96, var
 from grngc_fast.models import MLP
 from grngc_fast.models.batched_mlp import BatchedMLP
-from grngc_fast.scores import mean_gradients
-from grngc_fast.training import TrainingOptions, Windows, train
+from grngc_fast.scoring.means import mean_gradients
+from grngc_fast.series import Windows
+from grngc_fast.training import TrainingOptions, train
 from grngc_fast.training.lambda_path import Start, choose_path_sample, largest_lam, member_bytes, train_path
 
 QUICK = {"hidden": 16, "max_steps": 60, "random_state": 0}
@@ -210,7 +211,7 @@ def test_trajectories_are_held_out_whole_and_lags_kept():
 
 
 def test_fits_that_diverge_are_reported_and_left_out(monkeypatch):
-    from grngc_fast import path as module
+    from grngc_fast.planning import path as module
 
     def spoiled(starts, *rest):
         networks = train_path(starts, *rest)

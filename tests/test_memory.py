@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from grngc_fast import GRNGC, InputError, estimate_memory, memory
+from grngc_fast import GRNGC, InputError, estimate_memory
 from grngc_fast.models import MLP
+from grngc_fast.planning import machine
 
 from .test_estimator import chain
 
@@ -68,7 +69,7 @@ def test_a_fit_over_the_limit_is_refused_before_its_training(monkeypatch: pytest
     monkeypatch.setattr("grngc_fast.estimator.train", never)
     with pytest.raises(InputError, match=r"needs about .* and 1 MiB may be used .* raise memory_limit"):
         GRNGC(**QUICK, memory_limit="1MiB").fit(chain(60))
-    monkeypatch.setattr("grngc_fast.estimator.available_memory", lambda _: 1)
+    monkeypatch.setattr("grngc_fast.planning.memory.available_memory", lambda _: 1)
     with pytest.raises(InputError, match="1 B may be used"):
         GRNGC(**QUICK).fit(chain(60))
 
@@ -82,22 +83,22 @@ def test_a_fit_within_the_limit_runs() -> None:
     [(5, 5), ("5", 5), ("4GiB", 4 * 2**30), ("4 GB", 4 * 10**9), ("0.5KiB", 512), ("2MiB", 2**21), ("1TB", 10**12)],
 )
 def test_limits_are_bytes_or_text(limit: int | str, size: int) -> None:
-    assert memory.as_bytes(limit) == size
+    assert machine.as_bytes(limit) == size
 
 
 @pytest.mark.parametrize("limit", ["", "GiB", "4 gib", "-1", 0, -3, 1.5, True, "4iB"])
 def test_limits_that_are_none_are_named(limit: Any) -> None:
     with pytest.raises(InputError, match="memory_limit="):
-        memory.as_bytes(limit)
+        machine.as_bytes(limit)
 
 
 def test_a_control_group_limits_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert memory._group_memory(tmp_path) is None
+    assert machine._group_memory(tmp_path) is None
     (tmp_path / "memory.stat").write_text("anon 5\ninactive_file 100\n")
     (tmp_path / "memory.current").write_text("700\n")
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory._group_memory(tmp_path) is None
+    assert machine._group_memory(tmp_path) is None
     (tmp_path / "memory.max").write_text("1000\n")
-    assert memory._group_memory(tmp_path) == 400
-    monkeypatch.setattr(memory, "_group_memory", lambda: 400)
-    assert memory.available_memory(torch.device("cpu")) == 400
+    assert machine._group_memory(tmp_path) == 400
+    monkeypatch.setattr(machine, "_group_memory", lambda: 400)
+    assert machine.available_memory(torch.device("cpu")) == 400

@@ -11,14 +11,16 @@ import pytest
 import torch
 from sklearn.linear_model import Lasso
 
-from grngc_fast import GRNGC, load_graph, plan
-from grngc_fast.candidates import candidate_edges
+from grngc_fast import GRNGC, load_graph
 from grngc_fast.datasets import lorenz96, var
+from grngc_fast.distributed import World
 from grngc_fast.models import MLP, LocalMLP
-from grngc_fast.plan import DEFAULT_LAM, LOCAL_WEIGHTS, Plan, decide
-from grngc_fast.training import Evidence, TrainingOptions, Windows, World, weigh
-from grngc_fast.training.evidence import FACTOR, MIN_WINDOWS, PATIENCE
-from grngc_fast.training.refit import refitted_errors
+from grngc_fast.planning import FitOptions, plan
+from grngc_fast.planning.evidence import FACTOR, MIN_WINDOWS, PATIENCE, Evidence, weigh
+from grngc_fast.planning.plan import DEFAULT_LAM, LOCAL_WEIGHTS, Plan, decide
+from grngc_fast.planning.refit import refitted_errors
+from grngc_fast.series import Windows, candidate_edges
+from grngc_fast.training import TrainingOptions
 from grngc_fast.training.sparse_linear import lam_max
 
 
@@ -31,7 +33,7 @@ def planned(X: np.ndarray, *, seed: int = 0, **options) -> Plan:
     chosen = (estimator.regulators, estimator.targets, estimator.candidates, estimator.own_past)
     edges = candidate_edges([f"x{i}" for i in range(X.shape[1])], *chosen)
     data = windows(X, estimator.lags, input_columns=edges.inputs, target_columns=edges.effects)
-    settings = {**estimator.get_params(deep=False), "hidden": estimator._widths()}
+    settings = FitOptions(**estimator.get_params(deep=False))
     return decide(settings, edges, data, seed, World())
 
 

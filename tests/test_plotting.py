@@ -16,7 +16,7 @@ from grngc_fast.graph import CausalGraph
 pytest.importorskip("matplotlib")
 from matplotlib.figure import Figure
 
-from grngc_fast.plotting import plot_graph_summary, plot_lags, plot_scores
+from grngc_fast.graph.drawing import plot_graph_summary, plot_lags, plot_scores
 
 
 def make(n_series: int, n_lags: int = 1, names: tuple[str, ...] = ()) -> CausalGraph:

@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from grngc_fast import GRNGC, InputError, causal_scores, gradient_frobenius, gradient_l1
-from grngc_fast.candidates import candidate_edges
 from grngc_fast.jacobian import check_factors
 from grngc_fast.models import KAN, LSTM, MLP, TCN, OwnPast
-from grngc_fast.ridge import ridge_scores
-from grngc_fast.training import Windows
+from grngc_fast.series import Windows, candidate_edges
+from grngc_fast.yardsticks import ridge_scores
 
 from . import reference
 from .test_penalty import assert_same

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from grngc_fast.distributed import World
 from grngc_fast.models import KAN, MLP, LocalMLP
-from grngc_fast.training import Trainer, TrainingOptions, Windows, World
+from grngc_fast.series import Windows
+from grngc_fast.training import Trainer, TrainingOptions
 from grngc_fast.training.sampling import PenaltySample
 from tests import reference, torch_models
 

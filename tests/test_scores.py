@@ -10,7 +10,7 @@ from torch import nn
 from grngc_fast import CausalGraph, InputError, causal_scores, top_edges
 from grngc_fast import scores as scores_module
 from grngc_fast.models import KAN, LSTM, MLP
-from grngc_fast.score_blocks import BLOCK_COPIES, score_blocks
+from grngc_fast.scoring.blocks import BLOCK_COPIES, score_blocks
 
 from . import reference
 from .test_penalty import Recurrent

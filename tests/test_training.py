@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grngc_fast import FitDivergedWarning, InputError, gradient_l1
+from grngc_fast.distributed import World
 from grngc_fast.models import LSTM, MLP, LocalMLP
 from grngc_fast.models.linear_path import products_put_off
-from grngc_fast.training import Trainer, TrainingOptions, Windows, World, train
+from grngc_fast.series import Windows
+from grngc_fast.training import Trainer, TrainingOptions, train
 from grngc_fast.training.batches import Batches
 from grngc_fast.training.optimizer import Adam
 from grngc_fast.training.sampling import CHEAP_FLOPS, PenaltySample, choose_sample

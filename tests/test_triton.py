@@ -14,7 +14,7 @@ from tests.test_matmul_l1 import LAYOUTS, operands
 
 pytest.importorskip("triton")
 gpu = pytest.importorskip("grngc_fast.kernels.matmul_l1.gpu")
-from grngc_fast.kernels.matmul_l1.gpu import configs, launch  # noqa: E402
+from grngc_fast.kernels.matmul_l1.gpu import configs, launch, narrow, wide  # noqa: E402
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 pytestmark = [
@@ -183,8 +183,13 @@ def test_strides_and_half_precision_operands(kernel):
 @pytest.mark.parametrize("layout", ["plain", "scale and bias", "batch of both, bias", "batch of a"])
 @pytest.mark.parametrize("masked", [False, True])
 def test_chunks_of_windows_rows_and_terms_add_up(layout, masked, monkeypatch, kernel):
-    for name in ("SIGN_BYTES", "TERM_BYTES", "SCORE_BYTES", "PARTIAL_BYTES"):
-        monkeypatch.setattr(launch, name, 700)
+    for module, name in (
+        (wide, "SIGN_BYTES"),
+        (narrow, "TERM_BYTES"),
+        (launch, "SCORE_BYTES"),
+        (launch, "PARTIAL_BYTES"),
+    ):
+        monkeypatch.setattr(module, name, 700)
     given = single(operands(layout, (150, 5, 19)))
     mask = mask_of(150, 19, DEVICE) if masked else None
     found = value_and_gradients(given, mask=mask, reduction="sum", backend="triton", precision="highest")

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from ..datasets import Dataset, lorenz96, read_names, read_table, read_truth, var
+from ..distributed import World
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
 from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
-from ..path import lambda_path
-from ..resumption import recorded_random_state
+from ..planning.path import lambda_path
+from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable
-from ..training import World
 from .results import (
     SIMULATION_FILES,
     OutputFolder,

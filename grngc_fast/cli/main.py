@@ -9,8 +9,8 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from ..distributed import World, launched
 from ..errors import CheckpointWarning, FitDivergedWarning, InputError, ProcessLostError
-from ..training.distributed import World, launched
 from .parser import build_parser
 
 # Options that the library's messages call by their Python names.

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..estimator import GRNGC, MODELS
+from ..estimator import GRNGC
 from ..jacobian import ACTIVATIONS
 from ..models import options_of
+from ..planning import MODELS
 from . import commands
 
 NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")

@@ -25,8 +25,8 @@ from ..errors import InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..graph import CausalGraph
-from ..path import LambdaPath
-from ..plotting import plot_graph_summary
+from ..graph.drawing import plot_graph_summary
+from ..planning.path_result import LambdaPath
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")

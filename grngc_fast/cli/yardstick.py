@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from ..estimator import GRNGC
 from ..evaluation import Evaluation, evaluate
 from ..graph import CausalGraph
-from ..ridge import ridge_scores
-from ..series import SeriesTable
-from ..training import Windows
+from ..series import SeriesTable, Windows
+from ..yardsticks import ridge_scores
 
 
 def ridge_evaluation(found: GRNGC, table: SeriesTable, truth: NDArray[Any]) -> Evaluation:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ..candidates import suggestion
 from ..errors import InputError
-from ..series import some
+from ..series.candidates import suggestion
+from ..series.table import some
 from ._text import read_lines
 from .truth import listed_edges
 

@@ -7,9 +7,9 @@ import warnings
 
 import torch
 
+from ..distributed import World
 from ..errors import CheckpointWarning
 from .checkpoint import Checkpoint
-from .distributed import World
 from .interruption import Interruption, stop
 from .trainer import Trainer
 

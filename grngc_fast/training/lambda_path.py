@@ -18,12 +18,12 @@ from tqdm.auto import tqdm
 from ..errors import InputError
 from ..models.batched_mlp import BatchedMLP
 from ..models.mlp import MLP
+from ..series import Windows
 from .batches import Batches
 from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import CHEAP_FLOPS, PenaltySample
 from .sparse_linear import lam_max
-from .windows import Windows
 
 # Windows of a batch that a step penalises at most, unless told otherwise. Lorenz-96 (P = 20 and 100) and DREAM4 with 16 or 64
 # windows: held-out errors within 1 % of these, AUROC within .01, in up to twice and three times the time.

@@ -10,15 +10,15 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from ..distributed import World
 from ..errors import FitDivergedWarning
+from ..series import Windows
 from .checkpoint import Checkpoint
-from .distributed import World
 from .history import History
 from .interruption import Interruption
 from .keeper import Keeper
 from .options import TrainingOptions
 from .trainer import Trainer, advice
-from .windows import Windows
 
 
 def train(

@@ -12,17 +12,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..distributed import World
 from ..errors import InputError
 from ..models.linear_path import Product, add_products, products_put_off
 from ..penalty import gradient_l1
-from ..scores import mean_gradients
+from ..scoring.means import mean_gradients
+from ..series import Windows
 from .batches import Batches
-from .distributed import World
 from .history import History
 from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import PenaltySample, choose_sample
-from .windows import Windows
 
 # A pair counts as active above this share of the strongest one's mean absolute gradient.
 ACTIVE_SHARE = 0.1

@@ -181,12 +181,12 @@ def _milliseconds(given: list[Tensor | None], precision: str, repeats: int) -> f
         _call(given, precision)
     graph.replay()
     for _ in range(repeats):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
+        begun, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begun.record()
         graph.replay()
-        stop.record()
-        stop.synchronize()
-        times.append(start.elapsed_time(stop))
+        ended.record()
+        ended.synchronize()
+        times.append(begun.elapsed_time(ended))
     return statistics.median(times)
 
 

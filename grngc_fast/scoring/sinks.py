@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .edges import EdgeArrays, Indices, StrongestEdges, strongest
-from .errors import InputError
-from .graph import CausalGraph, SparseCausalGraph
-from .graph_file import atomic_writer
-from .graph_input import own_causes
-from .score_blocks import ScoreBlock
+from ..errors import InputError
+from ..graph import CausalGraph, SparseCausalGraph
+from ..graph.edges import EdgeArrays, Indices, StrongestEdges, strongest
+from ..graph.file import atomic_writer
+from ..graph.input import own_causes
+from .blocks import ScoreBlock
 
 Graph = CausalGraph | SparseCausalGraph
+# Of a number that is kept.
+FLOAT = 4
 
 
 class ScoreSink(AbstractContextManager["ScoreSink"]):
@@ -199,6 +201,11 @@ class KeptEdges(ScoreSink):
         return SparseCausalGraph(
             **edges._asdict(), names=self.names, causes=self.causes, n_lags=self._n_lags, metadata=metadata
         )
+
+
+def dense_bytes(n_effects: int, n_causes: int, n_lags: int, sampled: bool) -> int:
+    """Of all scores and their signs, those of every lag where there are several, and of a sample the standard errors."""
+    return FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
 
 
 def _dense(block: ScoreBlock) -> dict[str, NDArray[Any]]:

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from ..errors import InputError, ProcessLostError
+from .errors import InputError, ProcessLostError
 
 T = TypeVar("T")
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from .candidates import CandidateEdges
-from .models import LocalMLP
-from .training import Evidence, TrainingOptions, Windows, World, weigh
+from ..distributed import World
+from ..models import LocalMLP, options_of
+from ..series import CandidateEdges, Windows
+from ..training import TrainingOptions
+from .evidence import Evidence, weigh
+from .options import FitOptions
 
 DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
@@ -85,43 +89,73 @@ class Plan:
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
+    def training_options(self, options: FitOptions) -> TrainingOptions:
+        """Of the training that follows."""
+        stopping = options.early_stopping
+        return TrainingOptions(
+            lam=self.lam,
+            max_steps=self.max_steps,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            validation_fraction=options.validation_fraction if stopping else 0.0,
+            patience=options.patience if stopping else None,
+            evaluate_every=None if stopping else self.evaluate_every,
+            penalty_windows=options.penalty_windows,
+            penalty_targets=options.penalty_targets,
+        )
+
+
+def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str, Any]:
+    """Options and plan as JSON takes them; series and pairs that were chosen as their number, the graph has the names."""
+    plain = (str, int, float, bool, type(None))
+    given = {k: os.fspath(v) if isinstance(v, os.PathLike) else v for k, v in vars(options).items()}
+    settings = {k: v if isinstance(v, plain) else repr(v) for k, v in given.items()}
+    counts = {"regulators": edges.n_causes, "targets": edges.n_effects, "candidates": edges.n_pairs}
+    settings |= {name: count for name, count in counts.items() if getattr(options, name) is not None}
+    if options.own_module is not None:
+        decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
+        return {**settings, **decided, "model": type(options.own_module).__qualname__}
+    further = {**options_of(plan.model), **(options.model_options or {})}
+    shown = {k: v if isinstance(v, plain) else repr(v) for k, v in further.items()}
+    return {**settings, **plan.settings(), "model_options": shown}
+
 
 def local_units(n_effects: int, n_inputs: int) -> int:
     """Hidden units for each target; below `FEWEST_LOCAL_HIDDEN` they are taken only when asked for."""
     return max(1, min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs)))
 
 
-def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
+def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
     """Fill in what the `options` of `GRNGC` leave open (None, or model="auto").
 
     Local units, a shared hidden layer beside a linear path, and the penalty strength are chosen by the error on held-out
     windows where there are enough of them and every target reads all causes; see `weigh`.
     """
-    named = options["model"] if isinstance(options["model"], str) else ""
-    given_lam = None if options["lam"] is None else float(options["lam"])
-    n_inputs = edges.n_causes * options["lags"]
-    given = options["hidden"]
+    named = options.model if isinstance(options.model, str) else ""
+    given_lam = None if options.lam is None else float(options.lam)
+    n_inputs = edges.n_causes * options.lags
+    given = options.hidden
     whole = edges.allowed is None and not len(edges.own_past)
-    starts = whole and named in ("auto", "mlp", "local") and options["skip"] in (None, True) and given_lam != 0
+    starts = whole and named in ("auto", "mlp", "local") and options.skip in (None, True) and given_lam != 0
     units = local_units(edges.n_effects, n_inputs)
-    open_to_local = named == "auto" and starts and given is None and not options["model_options"]
+    open_to_local = named == "auto" and starts and given is None and not options.model_options
     pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
 
     def build_local(n_targets: int) -> LocalMLP:
         generator = torch.Generator().manual_seed(seed)
         network = LocalMLP(
             edges.n_causes,
-            options["lags"],
+            options.lags,
             PILOT_HIDDEN,
-            options["activation"] or "silu",
+            options.activation or "silu",
             n_targets=n_targets,
             generator=generator,
         )
         return network.to(windows.steps.device)
 
-    evidence, verbose = None, options["verbose"] if world.rank == 0 else 0
+    evidence, verbose = None, options.verbose if world.rank == 0 else 0
     if starts and named != "local" and (pilot or given_lam is None):
-        training = TrainingOptions(0.0, LOCAL[0], options["batch_size"] or LOCAL[2], LOCAL[1], validation_fraction=0.0)
+        training = TrainingOptions(0.0, LOCAL[0], options.batch_size or LOCAL[2], LOCAL[1], validation_fraction=0.0)
         builder = build_local if pilot else None
         found = weigh(windows, given_lam, builder, training, torch.Generator().manual_seed(seed), verbose)
         evidence = world.first(found)
@@ -129,7 +163,7 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
     if named == "auto":
         model = "local" if evidence is not None and evidence.prefers_local else "mlp"
     lam = given_lam if given_lam is not None else DEFAULT_LAM if evidence is None else evidence.lam
-    skip = options["skip"]
+    skip = options.skip
     if skip is None:
         skip = model == "local" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
     linear_start = starts and skip
@@ -153,9 +187,9 @@ def decide(options: Mapping[str, Any], edges: CandidateEdges, windows: Windows, 
         lam,
         tuple(hidden),
         bool(skip),
-        int(options["max_steps"] or steps),
-        float(options["learning_rate"] or rate),
-        int(options["batch_size"] or batch),
+        int(options.max_steps or steps),
+        float(options.learning_rate or rate),
+        int(options.batch_size or batch),
         bool(linear_start),
         evidence,
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import InputError
-from ..series import Array
+from .table import Array
 
 # From this many trajectories on, whole ones are held out: the tail of a short one is no fair sample of it.
 HOLD_OUT_WHOLE_FROM = 5

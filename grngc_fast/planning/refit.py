@@ -14,9 +14,9 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 
 from ..models import GroupedMLP
-from .loop import train
-from .options import TrainingOptions
-from .windows import Windows
+from ..series import Windows
+from ..training.loop import train
+from ..training.options import TrainingOptions
 
 # With 8 causes the same networks were preferred as with 4 and with 16, by the widest margin in standard errors.
 N_CAUSES = 8

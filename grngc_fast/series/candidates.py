@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse
 
-from .errors import InputError
-from .series import some
+from ..errors import InputError
+from .table import some
 
 Columns = NDArray[np.intp]
 

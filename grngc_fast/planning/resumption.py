@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..distributed import World
+from ..series import PreparedSeries
+from ..training import Checkpoint
+from ..training.checkpoint import digest, plain, recorded_run
+from .options import FitOptions
 from .plan import Plan
-from .series import SeriesTable
-from .training import Checkpoint, World
-from .training.checkpoint import digest, plain, recorded_run
 
 # A run may be taken up again, or shared between processes, with other values of these.
 _OF_A_PROCESS = ("verbose", "checkpoint_minutes")
@@ -19,24 +21,27 @@ _OF_A_PROCESS = ("verbose", "checkpoint_minutes")
 _AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "scores_file", "memory_limit")
 
 
-def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: World) -> tuple[int, Checkpoint | None]:
+def settle(options: FitOptions, data: PreparedSeries, seed: int, world: World) -> tuple[int, Checkpoint | None]:
     """The seed of the run, and its checkpoint if `options` has one.
 
     Parameters
     ----------
-    options : the estimator's parameters, with what it chose for those that are None.
-    seed : of the generator, drawn from `options["random_state"]`; where that is None the checkpoint's, or that of process 0.
+    data : of the fit; the run is that of its values and of the pairs that the options mean.
+    seed : of the generator, drawn from `options.random_state`; where that is None the checkpoint's, or that of process 0.
 
     Raises
     ------
     InputError : processes that differ in data or options, a checkpoint that cannot be read, a folder that cannot be written to.
     """
-    place = options["checkpoint"]
+    place = options.checkpoint
     if place is None and world.size == 1:
         return seed, None
-    drawn = options["random_state"] is None
-    run = {name: plain(value) for name, value in options.items() if name not in _OF_A_PROCESS}
-    run |= {"data": digest([table.names, *table.trajectories]), "generator_seed": None if drawn else seed}
+    drawn = options.random_state is None
+    edges = data.edges
+    meant = {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
+    meant["device"] = data.windows.steps.device.type
+    run = {name: plain(value) for name, value in {**vars(options), **meant}.items() if name not in _OF_A_PROCESS}
+    run |= {"data": digest([data.table.names, *data.table.trajectories]), "generator_seed": None if drawn else seed}
     world.agree(run)
     if drawn:
         with world.refused_together():
@@ -46,7 +51,7 @@ def settle(options: Mapping[str, Any], table: SeriesTable, seed: int, world: Wor
     if place is None:
         return seed, None
     decides = {name: value for name, value in run.items() if name not in _AFTER_TRAINING}
-    checkpoint = Checkpoint(Path(place), decides, float(options["checkpoint_minutes"]))
+    checkpoint = Checkpoint(Path(place), decides, float(options.checkpoint_minutes))
     with world.refused_together():
         if world.rank == 0:
             checkpoint.probe()

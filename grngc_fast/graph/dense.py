@@ -14,14 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from .edges import Edge, EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selection
-from .errors import InputError
-from .graph_file import opened_graph, write_graph
-from .graph_input import Array, as_causes, as_float, as_json, as_names, check_values
-from .row_blocks import row_blocks
-from .sparse_graph import SparseCausalGraph
-
-__all__ = ["CausalGraph", "Edge", "SparseCausalGraph", "check_selection", "load_graph"]
+from ..errors import InputError
+from ..row_blocks import row_blocks
+from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selection
+from .file import opened_graph, write_graph
+from .input import Array, as_causes, as_float, as_json, as_names, check_values
+from .sparse import SparseCausalGraph
 
 
 @dataclass(frozen=True, eq=False, repr=False)

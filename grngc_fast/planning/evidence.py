@@ -13,12 +13,12 @@ from tqdm.auto import tqdm
 
 from ..jacobian import lag_major
 from ..models import LocalMLP
-from ..scores import mean_gradients
-from .loop import train
-from .options import TrainingOptions
+from ..scoring.means import mean_gradients
+from ..series import Windows
+from ..training.loop import train
+from ..training.options import TrainingOptions
+from ..training.sparse_linear import SparseLinear, lam_max, sparse_linear
 from .refit import refitted_errors, squared_errors
-from .sparse_linear import SparseLinear, lam_max, sparse_linear
-from .windows import Windows
 
 # Below this the tenth held out is too small to choose by.
 MIN_WINDOWS = 250

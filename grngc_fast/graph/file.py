@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from ..errors import InputError
 
 _VERSION_KEY = "grngc_fast_graph"
 # 1: square dense graphs. 2: also causes of their own, standard errors, and graphs of kept edges only.

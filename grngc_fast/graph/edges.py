@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from .errors import InputError
-from .graph_file import atomic_writer
-from .graph_input import Array, own_causes
+from ..errors import InputError
+from . import drawing
+from .file import atomic_writer
+from .input import Array, own_causes
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -271,15 +272,13 @@ class EdgeExports(ABC):
     def plot(self, kind: Literal["scores", "lags", "summary"] = "scores", **options: Any) -> Figure:
         """Draw the graph and return the matplotlib Figure; `fig.savefig("graph.png")` writes it. Needs matplotlib.
 
-        `kind` names a function of `grngc_fast.plotting` that takes the `options`: "scores" is `plot_scores`, "lags"
+        `kind` names a function of `grngc_fast.graph.drawing` that takes the `options`: "scores" is `plot_scores`, "lags"
         is `plot_lags`, "summary" is `plot_graph_summary`.
         """
-        from . import plotting
-
         draw: dict[str, Callable[..., Figure]] = {
-            "scores": plotting.plot_scores,
-            "lags": plotting.plot_lags,
-            "summary": plotting.plot_graph_summary,
+            "scores": drawing.plot_scores,
+            "lags": drawing.plot_lags,
+            "summary": drawing.plot_graph_summary,
         }
         if kind not in draw:
             raise InputError(f"unknown plot kind {kind!r}; choose one of {', '.join(map(repr, draw))}")

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError
-from .jacobian import ModulePieces, factors_at, jacobian_pieces
-from .memory import dense_bytes
-from .score_blocks import score_blocks
-from .score_sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink
-from .training import Windows, World
+from ..distributed import World
+from ..errors import InputError
+from ..jacobian import ModulePieces, factors_at, jacobian_pieces
+from ..series import Windows
+from .blocks import score_blocks
+from .sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink, dense_bytes
 
 # Flops that scores may cost before a sample of the windows is taken: half a minute of 2 cores or of a GPU.
 EXACT_FLOPS = {"cpu": 4e12, "cuda": 4e14}

@@ -1,25 +1,26 @@
-"""What a fit needs of memory, part by part, and what there is."""
+"""What a fit needs of memory, part by part, and whether it may have it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from .errors import InputError
-from .models import FORECASTERS, build
-from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SKIP_ABOVE_INPUTS, local_units
-from .score_blocks import BLOCK_BYTES
-from .training.evidence import MIN_WINDOWS
-from .training.sparse_linear import BLOCK_ELEMENTS
+from ..errors import InputError
+from ..models import FORECASTERS, build
+from ..scoring.blocks import BLOCK_BYTES
+from ..scoring.sinks import FLOAT, dense_bytes
+from ..series import PreparedSeries
+from ..training.sparse_linear import BLOCK_ELEMENTS
+from .evidence import MIN_WINDOWS
+from .machine import as_bytes, available_memory, shown
+from .options import FitOptions
+from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SKIP_ABOVE_INPUTS, Plan, local_units
 
 # Arrays as large as all parameters that exist together in training.
 GRADIENTS = 1
@@ -35,9 +36,6 @@ ACTIVATIONS = 4
 BLOCK_SHARE, BLOCK_ARRAYS = 1.8, 4.7
 # Tiles, buffers and the code that torch loads on its first use, whatever the size.
 FIXED = 125 * 2**20
-FLOAT = 4
-
-_UNITS = {"": 1, "B": 1, **{f"{p}{b}": f**n for n, p in enumerate("KMGT", 1) for b, f in (("B", 1000), ("iB", 1024))}}
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,11 +154,6 @@ def estimate_memory(
     return max(estimates, key=lambda estimate: estimate.total)
 
 
-def dense_bytes(n_effects: int, n_causes: int, n_lags: int, sampled: bool) -> int:
-    """Of all scores and their signs, those of every lag where there are several, and of a sample the standard errors."""
-    return FLOAT * n_effects * n_causes * (2 + (n_lags if n_lags > 1 else 0) + sampled)
-
-
 def memory_of(
     network: nn.Module,
     n_effects: int,
@@ -213,6 +206,26 @@ def memory_of(
     )
 
 
+def check_fit(network: nn.Module, plan: Plan, options: FitOptions, data: PreparedSeries) -> None:
+    """`InputError` where a fit with this network of the plan needs more memory than it may use, with what would help."""
+    edges, device = data.edges, data.windows.steps.device
+    dense = options.edges_per_target is None and options.scores_file is None
+    estimate = memory_of(
+        network,
+        edges.n_effects,
+        edges.n_causes,
+        options.lags,
+        data.table.n_steps,
+        batch_size=plan.batch_size,
+        dense=dense,
+        edges_per_target=options.edges_per_target,
+        sampled=options.score_windows is not None,
+        linear_start=plan.linear_start,
+    )
+    limit = available_memory(device) if options.memory_limit is None else as_bytes(options.memory_limit)
+    check_memory(estimate, limit, dense)
+
+
 def check_memory(estimate: MemoryEstimate, limit: int, dense: bool) -> None:
     """`InputError` where the estimate is over the limit, with what would help."""
     if estimate.total <= limit:
@@ -224,63 +237,3 @@ def check_memory(estimate: MemoryEstimate, limit: int, dense: bool) -> None:
         f"this fit needs about {shown(estimate.total)} of memory, and {shown(limit)} may be used ({estimate!r}); use {advice},"
         " or raise memory_limit"
     )
-
-
-def available_memory(device: torch.device) -> int:
-    """Bytes that a process may still use on a CUDA device, or of the machine and its control group."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    return min(size for size in (_machine_memory(), _group_memory()) if size is not None)
-
-
-def _machine_memory() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _group_memory(root: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """What the control group leaves, of version 2 or 1; None without a limit."""
-    for limit, used, stat, cache in (
-        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-        (
-            "memory/memory.limit_in_bytes",
-            "memory/memory.usage_in_bytes",
-            "memory/memory.stat",
-            "total_inactive_file",
-        ),
-    ):
-        try:
-            allowed, taken = (int((root / name).read_text(encoding="ascii")) for name in (limit, used))
-            kept = dict(line.split() for line in (root / stat).read_text(encoding="ascii").splitlines())
-        except (OSError, ValueError):
-            continue
-        # Files in the cache are given up for what is asked for.
-        return None if allowed >= 2**60 else max(0, allowed - taken + int(kept.get(cache, 0)))
-    return None
-
-
-def as_bytes(limit: int | str) -> int:
-    """Bytes from a whole number or a text such as "4GiB" or "500 MB".
-
-    Raises
-    ------
-    InputError : neither.
-    """
-    if isinstance(limit, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?i?B?)\s*", limit)
-        if match and match[2] in _UNITS:
-            return int(float(match[1]) * _UNITS[match[2]])
-    elif isinstance(limit, int) and not isinstance(limit, bool) and limit > 0:
-        return limit
-    raise InputError(f"memory_limit={limit!r}; pass a number of bytes, or a text such as '4GiB' or '500MB'")
-
-
-def shown(size: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} TiB"

@@ -1,4 +1,4 @@
-"""A path of penalty strengths: how the graph grows as the penalty falls, and which strength forecasts best."""
+"""A path of penalty strengths, and several seeds, fitted at once as one batched network."""
 
 from __future__ import annotations
 
@@ -6,28 +6,25 @@ import math
 import numbers
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from .candidates import CandidateEdges, candidate_edges
-from .errors import FitDivergedWarning, InputError
-from .estimator import GRNGC, _check_options, _device, _fitted_scaler, _standardised
-from .graph import CausalGraph
-from .models import MLP
-from .plan import COLD, Plan, decide
-from .scores import mean_gradients
-from .series import as_series_table
-from .training import Windows, World
-from .training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
-from .training.trainer import ACTIVE_SHARE, DIVERGED_ERROR
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from ..distributed import World
+from ..errors import FitDivergedWarning, InputError
+from ..models import MLP
+from ..scoring import mean_gradients
+from ..series import PreparedSeries, Windows, prepare
+from ..training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
+from ..training.trainer import DIVERGED_ERROR
+from .network import network_of
+from .options import FitOptions
+from .path_result import LambdaPath
+from .plan import COLD, Plan, decide, recorded
 
 # The least strength of a computed path, as a share of the largest.
 SMALLEST_SHARE = 1e-3
@@ -53,125 +50,6 @@ PATH_OPTIONS = (
     "random_state",
     "verbose",
 )
-
-
-@dataclass(frozen=True, eq=False)
-class LambdaPath:
-    """Graphs along a path of penalty strengths; K strengths, strongest first, S seeds, E effects, C causes, L lags.
-
-    Attributes
-    ----------
-    lams : (K,) strengths, falling.
-    seed_scores : (S, K, E, C) scores `[effect, cause]` of every run, the largest over lags; NaN where it diverged.
-    lag_scores : (K, E, C, L) mean over seeds; NaN where all diverged.
-    signed_scores : (K, E, C) mean over seeds of the mean signed gradient, at the lag of the largest mean score.
-    training_error : (K,) mean squared error on the windows trained on, in standardised units, mean over seeds.
-    validation_error : (K,) the same on the held-out windows, which are the last in time; infinite where all seeds diverged.
-    validation_se : (K,) its standard error over ten blocks of neighbouring held-out windows.
-    excess_se : (K,) the same of the difference from the least error; what is hard to forecast for all strengths cancels.
-    diverged : (S, K) runs that did not end in finite forecasts; they count nowhere.
-    names, causes : E names of the effects, C of the causes.
-    settings : what repeats the path; JSON values.
-    """
-
-    lams: NDArray[np.float64]
-    seed_scores: NDArray[Any]
-    lag_scores: NDArray[Any]
-    signed_scores: NDArray[Any]
-    training_error: NDArray[np.float64]
-    validation_error: NDArray[np.float64]
-    validation_se: NDArray[np.float64]
-    excess_se: NDArray[np.float64]
-    diverged: NDArray[np.bool_]
-    names: tuple[str, ...]
-    causes: tuple[str, ...]
-    settings: dict[str, Any]
-
-    @property
-    def scores(self) -> NDArray[Any]:
-        """(K, E, C) mean over seeds, the largest over lags."""
-        largest: NDArray[Any] = self.lag_scores.max(-1)
-        return largest
-
-    @property
-    def best_index(self) -> int:
-        """The strength of the least validation error."""
-        return int(self.validation_error.argmin())
-
-    @property
-    def one_se_index(self) -> int:
-        """The largest strength whose validation error exceeds the least by no more than that difference's standard error."""
-        excess = self.validation_error - self.validation_error[self.best_index]
-        return int((excess <= self.excess_se).argmax())
-
-    @property
-    def best_lam(self) -> float:
-        return float(self.lams[self.best_index])
-
-    @property
-    def one_se_lam(self) -> float:
-        return float(self.lams[self.one_se_index])
-
-    @property
-    def threshold(self) -> float:
-        """Score above which an edge counts as active: a tenth of the strongest mean score at the best strength."""
-        return float(ACTIVE_SHARE * self.scores[self.best_index].max())
-
-    @property
-    def edge_counts(self) -> NDArray[np.int64]:
-        """(K,) active edges of the mean scores, self-influence not counted."""
-        counts: NDArray[np.int64] = self._active(self.scores).sum((-2, -1))
-        return counts
-
-    def stability(self) -> NDArray[np.float64]:
-        """(E, C) share of the (seed, strength) runs in which an edge is active: 1 for edges that no penalty removes."""
-        share: NDArray[np.float64] = self._active(self.seed_scores)[~self.diverged].mean(0)
-        return share
-
-    def graph(self, index: int | None = None) -> CausalGraph:
-        """The graph at strength number `index`, mean over seeds; default the one of the least validation error.
-
-        Raises
-        ------
-        InputError : a number outside the path, or a strength at which every seed diverged.
-        """
-        k = self.best_index if index is None else index
-        if not -len(self.lams) <= k < len(self.lams):
-            raise InputError(
-                f"index={k} is not on the path of {len(self.lams)} strengths; use 0 to {len(self.lams) - 1}"
-            )
-        if self.diverged[:, k].all():
-            raise InputError(
-                f"every fit with lam={self.lams[k]:g} diverged, so it has no graph; choose another strength, or lower"
-                " learning_rate"
-            )
-        return CausalGraph(
-            scores=self.scores[k],
-            names=self.names,
-            causes=self.causes,
-            lag_scores=self.lag_scores[k],
-            signed_scores=self.signed_scores[k],
-            metadata={**self.settings, "lam": float(self.lams[k])},
-        )
-
-    def plot(self) -> Figure:
-        """Validation error with its standard error and number of edges along the path, the chosen strengths marked."""
-        from .plotting import plot_path
-
-        return plot_path(self)
-
-    def __repr__(self) -> str:
-        n_seeds, n_lams = self.diverged.shape
-        return (
-            f"LambdaPath({n_lams} strengths {self.lams[0]:.3g} to {self.lams[-1]:.3g}, {n_seeds} seed{'s' * (n_seeds > 1)};"
-            f" best lam {self.best_lam:.3g}, one-standard-error lam {self.one_se_lam:.3g})"
-        )
-
-    def _active(self, scores: NDArray[Any]) -> NDArray[np.bool_]:
-        """Where scores (..., E, C) are above the threshold; NaN is not."""
-        active: NDArray[np.bool_] = np.asarray(scores > self.threshold)
-        active[..., np.array(self.names)[:, None] == np.array(self.causes)] = False
-        return active
 
 
 def lambda_path(
@@ -222,72 +100,78 @@ def lambda_path(
     """
     if World.current().size > 1:
         raise InputError("a path is fitted in one process; start it without torchrun")
-    estimator = _estimator(options)
     for name, value in {"n_lams": n_lams, "seeds": seeds, "memory_limit": memory_limit}.items():
         _check_count(name, value)
+    chosen = _checked(options)
     given = None if lams is None else _as_strengths(lams)
-    table = as_series_table(X)
-    scaler = _fitted_scaler(table)
-    device = _device(estimator.device)
-    edges = candidate_edges(table.names, estimator.regulators, estimator.targets, None, estimator.own_past)
-    if len(edges.own_past):
-        name = table.names[edges.effects[edges.own_past[0]]]
-        raise InputError(
-            f"target {name!r} is no regulator, and a path has no own past beside the causes: add it to regulators, or pass"
-            " own_past=False"
-        )
-    windows = estimator._windows(edges, _standardised(scaler, table), device)
-    training, held_out = windows.split(estimator.validation_fraction)
+    data = _prepared(X, chosen)
+    training, held_out = data.windows.split(chosen.validation_fraction)
     if held_out is None or len(held_out) < 2:
         raise InputError(
-            f"validation_fraction={estimator.validation_fraction:g} of {len(windows)} windows leaves too few to hold out"
+            f"validation_fraction={chosen.validation_fraction:g} of {len(data.windows)} windows leaves too few to hold out"
             " or none to train on; a path needs two of them: use a larger share, longer series or GRNGC with one lam"
         )
     if given is None:
         top = EMPTYING * largest_lam(training)
         given = np.geomspace(top, top * SMALLEST_SHARE, n_lams) if n_lams > 1 else np.array([top])
-    random_state = check_random_state(estimator.random_state)
+    random_state = check_random_state(chosen.random_state)
     seed_numbers = [int(random_state.randint(2**31)) for _ in range(seeds)]
-    plan, strengths = _plan(estimator, edges, windows, float(given[0])), given.tolist()
+    plan, strengths = _plan(chosen, data, float(given[0])), given.tolist()
     starts = []
     for seed in seed_numbers:
         generator = torch.Generator().manual_seed(seed)
-        network = estimator._network(plan, windows, edges, generator)
+        network = network_of(plan, chosen, data, generator)
         assert isinstance(network, MLP)
         starts.append(Start(network, generator))
-    training_options = estimator._training_options(plan)
+    training_options = plan.training_options(chosen)
     with torch.enable_grad():
         if warm_start:
-            starts = shared_start(starts, training, strengths, training_options, memory_limit, estimator.verbose)
+            starts = shared_start(starts, training, strengths, training_options, memory_limit, chosen.verbose)
             training_options = replace(training_options, max_steps=math.ceil(OWN_SHARE * training_options.max_steps))
-        networks = train_path(starts, training, strengths, training_options, memory_limit, estimator.verbose)
+        networks = train_path(starts, training, strengths, training_options, memory_limit, chosen.verbose)
         scored = networks
         if refit:
-            scored = train_path(starts, windows, strengths, training_options, memory_limit, estimator.verbose)
+            scored = train_path(starts, data.windows, strengths, training_options, memory_limit, chosen.verbose)
     settings = {
         "estimator": "lambda_path",
         "generator_seeds": seed_numbers,
         "warm_start": bool(warm_start),
         "refit": bool(refit),
-        **estimator._settings(plan, edges),
+        **recorded(plan, chosen, data.edges),
     }
-    names, causes = (tuple(table.names[i] for i in columns) for columns in (edges.effects, edges.causes))
-    return _result(networks, scored, windows, training, held_out, given, seeds, names, causes, settings)
+    return _result(networks, scored, data, training, held_out, given, seeds, settings)
 
 
-def _estimator(options: dict[str, Any]) -> GRNGC:
+def _checked(options: dict[str, Any]) -> FitOptions:
     refused = [name for name in options if name not in PATH_OPTIONS]
     if refused:
         raise InputError(
             f"{', '.join(map(repr, refused))}: not an option of a path, whose fits are of model='mlp' and take"
             f" {', '.join(PATH_OPTIONS)}; strengths are lams=[...]"
         )
-    estimator = GRNGC("mlp", **options)
-    _check_options(estimator)
-    widths = estimator._widths()
-    if widths is not None and len(widths) > 1:
-        raise InputError(f"hidden={list(widths)}: a path is fitted with one hidden layer; give one width")
-    return estimator
+    chosen = FitOptions(model="mlp", **options)
+    if chosen.hidden is not None and len(chosen.hidden) > 1:
+        raise InputError(f"hidden={list(chosen.hidden)}: a path is fitted with one hidden layer; give one width")
+    return chosen
+
+
+def _prepared(X: Any, chosen: FitOptions) -> PreparedSeries:
+    data = prepare(
+        X,
+        chosen.lags,
+        regulators=chosen.regulators,
+        targets=chosen.targets,
+        own_past=chosen.own_past,
+        device=chosen.on_device,
+    )
+    edges = data.edges
+    if len(edges.own_past):
+        name = data.table.names[edges.effects[edges.own_past[0]]]
+        raise InputError(
+            f"target {name!r} is no regulator, and a path has no own past beside the causes: add it to regulators, or pass"
+            " own_past=False"
+        )
+    return data
 
 
 def _check_count(name: str, value: Any) -> None:
@@ -314,11 +198,10 @@ def _as_strengths(lams: Any) -> NDArray[np.float64]:
     return falling
 
 
-def _plan(estimator: GRNGC, edges: CandidateEdges, windows: Windows, lam: float) -> Plan:
+def _plan(chosen: FitOptions, data: PreparedSeries, lam: float) -> Plan:
     """As of a single fit that starts from random weights."""
-    options = {**estimator.get_params(deep=False), "hidden": estimator._widths(), "lam": lam}
-    plan = decide(options, edges, windows, 0, World.current())
-    given = (estimator.max_steps, estimator.learning_rate, estimator.batch_size)
+    plan = decide(replace(chosen, lam=lam), data.edges, data.windows, 0, World.current())
+    given = (chosen.max_steps, chosen.learning_rate, chosen.batch_size)
     steps, rate, batch = (value or default for value, default in zip(given, COLD, strict=True))
     return replace(plan, max_steps=int(steps), learning_rate=float(rate), batch_size=int(batch), linear_start=False)
 
@@ -326,15 +209,14 @@ def _plan(estimator: GRNGC, edges: CandidateEdges, windows: Windows, lam: float)
 def _result(
     networks: Sequence[MLP],
     scored: Sequence[MLP],
-    windows: Windows,
+    data: PreparedSeries,
     training: Windows,
     held_out: Windows,
     lams: NDArray[np.float64],
     seeds: int,
-    names: tuple[str, ...],
-    causes: tuple[str, ...],
     settings: dict[str, Any],
 ) -> LambdaPath:
+    windows = data.windows
     n_lams = len(lams)
     fitted = np.array([float(window_errors(network, training).double().mean()) for network in networks])
     errors = np.stack([window_errors(network, held_out).double().cpu().numpy() for network in networks])
@@ -375,8 +257,8 @@ def _result(
         validation_se=_standard_error(blocks),
         excess_se=_standard_error(excess),
         diverged=diverged,
-        names=names,
-        causes=causes,
+        names=data.effects,
+        causes=data.causes,
         settings=settings,
     )
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from ..errors import InputError
 from .edges import EdgeArrays, EdgeExports, check_selection
-from .errors import InputError
-from .graph_file import opened_graph, write_graph
-from .graph_input import Array, as_causes, as_float, as_json, as_names
+from .file import opened_graph, write_graph
+from .input import Array, as_causes, as_float, as_json, as_names
 
 _TYPES = {"effect": np.int32, "cause": np.int32, "lag": np.int32, "sign": np.int8}
 

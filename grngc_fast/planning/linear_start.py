@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from .distributed import World
-from .sparse_linear import sparse_linear
-from .windows import Windows
+from ..distributed import World
+from ..series import Windows
+from ..training.sparse_linear import sparse_linear
 
 
 @runtime_checkable

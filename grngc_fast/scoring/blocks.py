@@ -1,4 +1,4 @@
-"""Mean gradients of some effects at a time: what a block of scores holds, and how it is made."""
+"""Scores of some effects at a time: what a block of them holds, and how blocks are made one after the other."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from .errors import InputError
-from .jacobian import FactorPieces, Pieces, jacobian_pieces, lag_major, means
+from ..errors import InputError
+from .means import mean_over
 
 # What a block may need, its temporaries counted.
 BLOCK_BYTES = 2**28
@@ -60,45 +60,6 @@ class ScoreBlock:
     def signs(self) -> Tensor:
         """(n, C): the mean signed gradient at the lag of the largest absolute one."""
         return self.signed.gather(-1, self.absolute.argmax(-1, keepdim=True)).squeeze(-1)
-
-
-class GradientMeans:
-    """Means over batches of windows, weighted by their sizes, and the variance of the mean between them.
-
-    With m_b the mean of batch b, w_b its share of the windows and m the mean of all, sum_b w_b (m_b - m)^2 / (B - 1) is an
-    unbiased estimate of S^2 / n, the squared standard error of a sample of n, whatever the batches' sizes.
-    """
-
-    def __init__(self, spread: bool = False) -> None:
-        self.absolute: Tensor | None = None
-        self.signed: Tensor | None = None
-        self._squares: Tensor | None = None
-        self._spread, self.count, self.n_batches = spread, 0, 0
-
-    def add(self, absolute: Tensor, signed: Tensor, n_windows: int) -> None:
-        """(n, C, L) each; the tensors are taken over."""
-        self.count, self.n_batches = self.count + n_windows, self.n_batches + 1
-        if self.absolute is None or self.signed is None:
-            self.absolute, self.signed = absolute, signed
-            self._squares = torch.zeros_like(absolute) if self._spread else None
-            return
-        weight = n_windows / self.count
-        self.signed.lerp_(signed, weight)
-        if self._squares is None:
-            self.absolute.lerp_(absolute, weight)
-            return
-        absolute.sub_(self.absolute)
-        self.absolute.add_(absolute, alpha=weight)
-        # sum_b n_b (m_b - m)^2 grows by n_b (1 - weight) delta^2.
-        self._squares.addcmul_(absolute, absolute, value=n_windows * (1 - weight))
-
-    def error(self, population: int) -> Tensor:
-        """(n, C): standard error of the largest mean over lags, of a sample without replacement from the population."""
-        assert self.absolute is not None
-        assert self._squares is not None
-        left_out = 1 - self.count / population
-        squares = self._squares.gather(-1, self.absolute.argmax(-1, keepdim=True)).squeeze(-1)
-        return squares.mul_(left_out / (self.count * max(1, self.n_batches - 1))).sqrt_()
 
 
 def score_blocks(
@@ -172,37 +133,3 @@ def _block(
     assert found.signed is not None
     error = None if population is None else found.error(population)
     return ScoreBlock(first, found.absolute, found.signed, error)
-
-
-def mean_over(
-    model: nn.Module,
-    batches: Iterable[Tensor],
-    targets: Tensor | None = None,
-    *,
-    spread: bool = False,
-    encoder: nn.Module | str | None = None,
-    readout: nn.Module | str | None = None,
-    backend: str = "auto",
-    precision: str | None = "highest",
-) -> GradientMeans:
-    """Mean gradients over all windows of all batches, each (N, L, C), one batch at a time."""
-    found = GradientMeans(spread)
-    for x in batches:
-        with torch.no_grad():
-            rows = None if targets is None else targets.to(x.device)
-            pieces = jacobian_pieces(model, x, rows, encoder=encoder, readout=readout)
-            absolute, signed = (_by_lag(t, pieces) for t in means(pieces, backend, precision))
-            found.add(absolute, signed, len(x))
-    if found.absolute is None:
-        raise ValueError("no windows to average gradients over")
-    return found
-
-
-def _by_lag(columns: Tensor, pieces: Pieces) -> Tensor:
-    """(E, Q) -> (effect, cause, lag), most recent first."""
-    if isinstance(pieces, FactorPieces):
-        return lag_major(columns, pieces.model.n_lags)
-    if len(pieces.window_shape) == 1:
-        return columns.unsqueeze(-1)
-    # In the order of the windows: (E, L, C), oldest step first.
-    return torch.unflatten(columns, 1, pieces.window_shape).flatten(2).flip(1).movedim(1, -1)

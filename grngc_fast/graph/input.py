@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
-from .row_blocks import row_blocks
+from ..errors import InputError
+from ..row_blocks import row_blocks
 
 Array = NDArray[np.floating[Any]]
 

@@ -1,0 +1,34 @@
+"""Before the training: what was asked for, what held-out evidence decides, whether it fits, and where a run was."""
+
+from .evidence import Evidence, weigh
+from .linear_start import start_linear
+from .memory import MemoryEstimate, check_fit, estimate_memory
+from .network import network_of, scored_part
+from .options import MODELS, FitOptions
+from .path import lambda_path
+from .path_result import LambdaPath
+from .plan import Plan, decide, recorded
+from .resumption import planned, recorded_random_state, settle
+from .stopwatch import Stopwatch
+
+__all__ = [
+    "MODELS",
+    "Evidence",
+    "FitOptions",
+    "LambdaPath",
+    "MemoryEstimate",
+    "Plan",
+    "Stopwatch",
+    "check_fit",
+    "decide",
+    "estimate_memory",
+    "lambda_path",
+    "network_of",
+    "planned",
+    "recorded",
+    "recorded_random_state",
+    "scored_part",
+    "settle",
+    "start_linear",
+    "weigh",
+]
