@@ -127,15 +127,20 @@ def measurements(
 ) -> list[tuple[str, Callable[[], list[Row]]]]:
     """What is timed, those that stand for their regime first."""
     tiny = device == "cpu"
-    found: list[tuple[str, Callable[[], list[Row]]]] = []
-    for case in sorted(TINY if tiny else CASES, key=lambda c: not c.leads):
+    leads: list[tuple[str, Callable[[], list[Row]]]] = []
+    others = []
+    for case in TINY if tiny else CASES:
         for precision in precisions if case.leads else [p for p in precisions if p == "high"] or precisions[:1]:
-            found.append((f"{case} {precision}", partial(op_times.measure, case, precision, rates[precision], device)))
-    spline_sizes = ((4, 3, 5),) if tiny else ((64, 500, 128), (64, 2000, 128))
-    found.insert(9, ("penalty steps", partial(networks.steps, device, (12,) if tiny else (100, 500))))
-    found.append(("splines", partial(splines.times, device, spline_sizes)))
+            call = partial(op_times.measure, case, precision, rates[precision], device)
+            (leads if case.leads else others).append((f"{case} {precision}", call))
     both = (device,) if tiny else (device, "cpu")
-    return found + [
-        (f"fits of {p} series", partial(fits.fits, both, p, t))
-        for p, t in (((20, 300),) if tiny else ((1000, 1000), (5000, 1000)))
+    sizes = ((20, 300),) if tiny else ((1000, 1000), (5000, 1000))
+    networks_sizes = (12,) if tiny else (100, 500)
+    spline_sizes = ((4, 3, 5),) if tiny else ((64, 500, 128), (64, 2000, 128))
+    return [
+        *leads,
+        *others,
+        *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
+        ("penalty steps", partial(networks.steps, device, networks_sizes)),
+        ("splines", partial(splines.times, device, spline_sizes)),
     ]
