@@ -85,10 +85,9 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     assert stopped.value.code == 143
 
 
-@pytest.mark.parametrize("step", [1, 24, 25, -2, -1])
-@pytest.mark.parametrize(
-    "options",
-    [
+@pytest.fixture(
+    scope="module",
+    params=[
         {},
         {"model_options": {"dropout": 0.4}},
         {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.0, "learning_rate": 0.02},
@@ -98,10 +97,15 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     ],
     ids=["mlp", "dropout", "early stopping", "kan", "lstm", "own module"],
 )
-def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(options, step, tmp_path, stop_at):
-    # Three steps from one evaluation to the next, five batches to a pass.
-    options = {**SIZE, "max_steps": 150, "batch_size": 16, **options}
-    whole = GRNGC(**options).fit(series())
+def uninterrupted(request):
+    """Options and the fit of them. Three steps from one evaluation to the next, five batches to a pass."""
+    options = {**SIZE, "max_steps": 150, "batch_size": 16, **request.param}
+    return options, GRNGC(**options).fit(series())
+
+
+@pytest.mark.parametrize("step", [1, 24, 25, -2, -1])
+def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(uninterrupted, step, tmp_path, stop_at):
+    options, whole = uninterrupted
     steps = range(1, whole.history_.step[-1] + 1)
     begun(tmp_path / "kept", stop_at, step if step > 0 else steps[step], **options)
     torch.rand(7)

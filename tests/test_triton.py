@@ -84,7 +84,7 @@ def test_value_and_gradients(layout, reduction, kernel):
     assert_close(found, truth, TOLERANCE)
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1), (7, 3, 63), (63, 129, 7), (129, 1, 65), (2, 64, 300)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1, 1), (7, 3, 63), (63, 129, 7), (65, 1, 65), (2, 64, 129)], ids=str)
 @pytest.mark.parametrize("layout", ["plain", "scale"])
 def test_ragged_sizes(size, layout, kernel):
     given = single(operands(layout, size))
@@ -185,8 +185,8 @@ def test_strides_and_half_precision_operands(kernel):
 def test_chunks_of_windows_rows_and_terms_add_up(layout, masked, monkeypatch, kernel):
     for name in ("SIGN_BYTES", "TERM_BYTES", "SCORE_BYTES", "PARTIAL_BYTES"):
         monkeypatch.setattr(launch, name, 700)
-    given = single(operands(layout, (150, 5, 19)))
-    mask = mask_of(150, 19, DEVICE) if masked else None
+    given = single(operands(layout, (70, 5, 19)))
+    mask = mask_of(70, 19, DEVICE) if masked else None
     found = value_and_gradients(given, mask=mask, reduction="sum", backend="triton", precision="highest")
     truth = value_and_gradients(
         double(given), mask=None if mask is None else mask.cpu(), reduction="sum", backend="reference"
