@@ -161,7 +161,7 @@ def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand
 
 
 def test_a_yardstick_of_other_series_is_left_out(tmp_path, scale_at_hand, capsys):
-    rows = scale.measure(7, 300, "var", 10.0, tmp_path / "prototype.py")
+    rows = scale.measure(7, 200, "var", 10.0, tmp_path / "prototype.py")
     assert all(row.method.endswith(", VAR") for row in rows)
     assert "left out" in capsys.readouterr().out
 

@@ -98,8 +98,8 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     ids=["mlp", "dropout", "early stopping", "kan", "lstm", "own module"],
 )
 def uninterrupted(request):
-    """Options and the fit of them. Three steps from one evaluation to the next, five batches to a pass."""
-    options = {**SIZE, "max_steps": 150, "batch_size": 16, **request.param}
+    """Options and the fit of them. Two steps from one evaluation to the next, five batches to a pass."""
+    options = {**SIZE, "max_steps": 100, "batch_size": 16, **request.param}
     return options, GRNGC(**options).fit(series())
 
 

@@ -154,6 +154,7 @@ def test_a_network_that_was_asked_for_is_not_held_against_another(option, value)
     assert found.evidence is None or found.evidence.local == ()
 
 
+@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("X", [linear(), chaotic()], ids=["linear", "chaotic"])
 def test_explicit_options_are_kept(X):
     given = {"lam": 0.07, "hidden": (5, 4), "skip": True, "max_steps": 17, "learning_rate": 0.003}
