@@ -17,7 +17,7 @@ from grngc_fast.series import Windows
 from grngc_fast.training.sampling import PenaltySample
 
 from . import guard
-from .results import RESULTS, Row
+from .results import Row, add_plot_argument
 from .training_step import HIDDEN, N_WINDOWS, perceptron, trainer
 
 # Predicted steps beyond this are left out.
@@ -29,14 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--series", type=int, nargs="+", default=[250, 500, 1000, 2000], metavar="P", help="(%(default)s)"
     )
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        nargs="?",
-        const=RESULTS.with_name("growth.png"),
-        metavar="FILE",
-        help="draw the curves (%(const)s)",
-    )
+    add_plot_argument(parser, "growth.png", "the curves")
 
 
 def run(args: argparse.Namespace) -> list[Row]:

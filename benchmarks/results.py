@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import datetime
 import platform
@@ -59,6 +60,12 @@ def circumstances(busy: str = "") -> Circumstances:
         date=datetime.date.today().isoformat(),
         busy=busy,
     )
+
+
+def add_plot_argument(parser: argparse.ArgumentParser, picture: str, what: str) -> None:
+    """`--plot [FILE]`, by default a picture of this name beside the results."""
+    place = RESULTS.with_name(picture)
+    parser.add_argument("--plot", type=Path, nargs="?", const=place, metavar="FILE", help=f"draw {what} (%(const)s)")
 
 
 def record(rows: Iterable[Row], shared: Circumstances, path: Path = RESULTS) -> None:

@@ -25,7 +25,7 @@ from grngc_fast.training import train
 from grngc_fast.training.sampling import PenaltySample, choose_sample
 
 from . import guard
-from .results import RESULTS, Row
+from .results import Row, add_plot_argument
 from .training_step import HIDDEN, N_WINDOWS, options, perceptron, trainer
 
 # Windows and targets to a step; None for all.
@@ -39,14 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=1000, help="of the automatic sample (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="fits, and draws of the data (%(default)s)")
     parser.add_argument("--draws", type=int, default=100, help="of the gradient (%(default)s)")
-    parser.add_argument(
-        "--plot",
-        type=Path,
-        nargs="?",
-        const=RESULTS.with_name("sampling.png"),
-        metavar="FILE",
-        help="draw both (%(const)s)",
-    )
+    add_plot_argument(parser, "sampling.png", "both")
 
 
 def run(args: argparse.Namespace) -> list[Row]:

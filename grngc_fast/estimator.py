@@ -92,7 +92,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
     checkpoint : folder where the plan is kept once it is made, and the state of training every `checkpoint_minutes`, when SIGINT
-        or SIGTERM stops the fit (it finishes its step first) and at the end; None keeps none. A fit with the same data and
+        or SIGTERM stops the fit (it finishes its step first; a signal that the process ignores, as SIGINT in a shell's
+        background job, stays ignored) and at the end; None keeps none. A fit with the same data and
         options goes on from there and gives, on a CPU to the last bit, what an uninterrupted one gives; a finished one is not
         trained again. Of a module of your own its `state_dict` and torch's random numbers are kept, no other state.
     checkpoint_minutes : see `checkpoint`.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -12,9 +14,18 @@ import torch
 from benchmarks import accuracy, growth, guard, models, objective, op, penalty, sampling, scale
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
+from grngc_fast import GRNGC
 from grngc_fast.models import MLP, LocalMLP
 from grngc_fast.training.sampling import PenaltySample
 from profiling.__main__ import main as profile_main
+
+
+@pytest.fixture(autouse=True)
+def _short_looks_at_the_machine(monkeypatch):
+    """The rate that the op is held against, of a small product; a twentieth of a second to see who else is at work."""
+    monkeypatch.setattr(guard, "matmul_rate", partial(guard.matmul_rate, size=(64, 32, 64)))
+    monkeypatch.setattr(guard, "busy", partial(guard.busy, 0.05))
+
 
 ROW = Row("op", P=5, L=1, H=3, N=2, metric="rate", value=1.5, unit="GFLOP/s", p20=1.0, p80=2.0)
 
@@ -51,7 +62,7 @@ def test_a_wrong_answer_is_not_timed(wrong):
 def test_timings_are_ordered():
     timing = guard.timed(lambda: sum(range(1000)), repeats=7)
     assert 0 < timing.p20 <= timing.median <= timing.p80
-    assert isinstance(guard.busy(0.05), str)
+    assert isinstance(guard.busy(), str)
 
 
 @pytest.mark.parametrize("shape", [(0, 70, 5, 90), (3, 20, 5, 40)])
@@ -153,7 +164,7 @@ def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand
 
 
 def test_a_yardstick_of_other_series_is_left_out(tmp_path, scale_at_hand, capsys):
-    rows = scale.measure(7, 300, "var", 10.0, tmp_path / "prototype.py")
+    rows = scale.measure(7, 200, "var", 10.0, tmp_path / "prototype.py")
     assert all(row.method.endswith(", VAR") for row in rows)
     assert "left out" in capsys.readouterr().out
 
@@ -250,31 +261,33 @@ def test_the_gpu_benchmark_runs_every_line_without_one(tmp_path, monkeypatch, ca
     if not INTERPRETED:
         pytest.skip("needs TRITON_INTERPRET=1; on a GPU run `python -m benchmarks gpu`")
     monkeypatch.setattr(guard, "set_threads", lambda count: 1)
-    monkeypatch.setattr(guard, "busy", lambda: "")
-    monkeypatch.setattr(gpu, "TINY", gpu.TINY[:2])
+    monkeypatch.setattr(gpu, "TINY", tuple(replace(case, m=20, q=20) for case in gpu.TINY[:2]))
+    monkeypatch.setattr(gpu.fits, "GRNGC", partial(GRNGC, "mlp", max_steps=5))
     monkeypatch.setattr(tuning, "TILES", ((32, 32, 4),))
     monkeypatch.setattr(tuning, "STAGES", (1,))
-    monkeypatch.setattr(tuning, "SHAPES", ((20, 8, 20),))
+    monkeypatch.setattr(tuning, "SHAPES", (tuning.Shape(20, 8, 20),))
     assert main(["gpu", "--tiny", "--tune", "--precision", "high", "--out", str(tmp_path)]) == 0
     report = json.loads((tmp_path / "gpu-tiny.json").read_text())
     configs.overrides.clear()
-    assert {"circumstances", "correct", "tuned", "product rate", "rows"} == set(report)
-    assert len(report["correct"]) == 6
+    assert {"circumstances", "correct", "failed", "tuned", "product rate", "rows"} == set(report)
+    assert report["failed"] == {}
+    # Layouts of the op, sizes of the splines, and each network.
+    assert len(report["correct"]) == 6 + 2 + len(gpu.networks.NETWORKS)
     assert "rows 16 1 plain" in report["tuned"]
-    assert {"time", "time over ours", "penalty step"} <= {row["metric"] for row in report["rows"]}
+    assert {"time", "time over ours", "penalty step", "AUROC"} <= {row["metric"] for row in report["rows"]}
     assert "loop" in capsys.readouterr().out
 
 
 def test_the_gpu_benchmark_refuses_a_wrong_kernel(monkeypatch):
     pytest.importorskip("triton")
-    from benchmarks import gpu
+    from benchmarks.gpu import cases, op_checks
 
-    right = gpu.matmul_l1
+    right = cases.matmul_l1
     monkeypatch.setattr(
-        gpu, "matmul_l1", lambda *a, backend, **o: right(*a, **o) * (1.01 if backend == "triton" else 1)
+        cases, "matmul_l1", lambda *a, backend, **o: right(*a, **o) * (1.01 if backend == "triton" else 1)
     )
     with pytest.raises(guard.WrongAnswerError, match="plain 9 x 5 x 8 high: result 0 is off"):
-        gpu.check_one(gpu.Case("plain", 9, 5, 8), "cpu", "high")
+        op_checks.check_one(cases.Case("plain", 9, 5, 8), "cpu", "high")
 
 
 def test_without_a_gpu_the_gpu_benchmark_says_so():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -33,6 +34,23 @@ def own_module() -> torch.nn.Module:
     torch.manual_seed(3)
     layers = torch.nn.Linear(4, 8), torch.nn.Dropout(0.3), torch.nn.Tanh(), torch.nn.Linear(8, 4)
     return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+
+@contextmanager
+def interrupts(handler):
+    """What SIGINT does in here; a process that is started in here ignores it too."""
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_are_heeded():
+    """Though the shell that started the tests in the background had them ignored."""
+    with interrupts(signal.default_int_handler):
+        yield
 
 
 @pytest.fixture
@@ -67,10 +85,9 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     assert stopped.value.code == 143
 
 
-@pytest.mark.parametrize("step", [1, 24, 25, -2, -1])
-@pytest.mark.parametrize(
-    "options",
-    [
+@pytest.fixture(
+    scope="module",
+    params=[
         {},
         {"model_options": {"dropout": 0.4}},
         {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.0, "learning_rate": 0.02},
@@ -80,10 +97,15 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     ],
     ids=["mlp", "dropout", "early stopping", "kan", "lstm", "own module"],
 )
-def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(options, step, tmp_path, stop_at):
-    # Three steps from one evaluation to the next, five batches to a pass.
-    options = {**SIZE, "max_steps": 150, "batch_size": 16, **options}
-    whole = GRNGC(**options).fit(series())
+def uninterrupted(request):
+    """Options and the fit of them. Two steps from one evaluation to the next, five batches to a pass."""
+    options = {**SIZE, "max_steps": 100, "batch_size": 16, **request.param}
+    return options, GRNGC(**options).fit(series())
+
+
+@pytest.mark.parametrize("step", [1, 24, 25, -2, -1])
+def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(uninterrupted, step, tmp_path, stop_at):
+    options, whole = uninterrupted
     steps = range(1, whole.history_.step[-1] + 1)
     begun(tmp_path / "kept", stop_at, step if step > 0 else steps[step], **options)
     torch.rand(7)
@@ -206,6 +228,19 @@ def test_a_second_interrupt_does_not_wait(tmp_path, monkeypatch):
     monkeypatch.setattr(Trainer, "step", stuck)
     with pytest.raises(KeyboardInterrupt, match=r"^$"):
         GRNGC(**SIZE, checkpoint=tmp_path).fit(series())
+
+
+def test_an_ignored_interrupt_stays_ignored_and_the_other_signal_does_not(tmp_path, stop_at):
+    with interrupts(signal.SIG_IGN):
+        stop_at(5, signal.SIGINT)
+        try:
+            whole = GRNGC(**SIZE, checkpoint=tmp_path / "whole").fit(series())
+        except KeyboardInterrupt as stopped:
+            pytest.fail(f"an ignored interrupt {stopped}")
+        assert whole.history_.step[-1] == 60
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        begun(tmp_path / "kept", stop_at, 5)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 @pytest.mark.parametrize(
@@ -411,22 +446,36 @@ def test_the_command_stops_with_a_line_and_goes_on(number, status, command, tmp_
     assert "lam was 0.1, now 0.5" in capsys.readouterr().err
 
 
-def test_a_terminated_process_leaves_a_checkpoint(command, tmp_path):
+def test_a_process_in_the_background_outlives_an_interrupt_and_leaves_a_checkpoint_when_terminated(command, tmp_path):
     file = tmp_path / "kept" / FILE
     kept = ["--max-steps", "1000000", "--seed", "1", "--checkpoint", str(file.parent), "--checkpoint-minutes", "0.0001"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "grngc_fast", *command("out", *kept)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    written, deadline = set(), time.monotonic() + 60
-    while len(written) < 3 and time.monotonic() < deadline:
-        time.sleep(0.02)
-        if file.exists():
-            written.add(file.stat().st_mtime_ns)
-    process.terminate()
-    _, error = process.communicate(timeout=30)
+    # As a shell without job control starts what ends in `&`.
+    with interrupts(signal.SIG_IGN):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "grngc_fast", *command("out", *kept)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    def await_writes(number: int) -> None:
+        written, deadline = set(), time.monotonic() + 60
+        while len(written) < number and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+            if file.exists():
+                written.add(file.stat().st_mtime_ns)
+        assert len(written) == number
+
+    try:
+        # The plan, the beginning, a step.
+        await_writes(3)
+        process.send_signal(signal.SIGINT)
+        # The one that was there, and two after the interrupt: had it stopped the fit, one more would be the last.
+        await_writes(3)
+        process.terminate()
+        _, error = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert process.returncode == 143
     assert "of 1000000; " in error
     assert torch.load(file, weights_only=True)["state"]["steps"] > 0

@@ -20,8 +20,9 @@ import torch.multiprocessing
 
 from grngc_fast import GRNGC, InputError
 from grngc_fast.distributed import World
+from grngc_fast.planning import plan
 from grngc_fast.scoring import sinks as score_sinks
-from grngc_fast.training import Trainer
+from grngc_fast.training import Trainer, keeper
 from grngc_fast.training.checkpoint import FILE
 
 SIZE = {"lam": 0.1, "max_steps": 40, "hidden": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}
@@ -102,8 +103,8 @@ def fit_differently(rank: int, options: list[dict], data: list[np.ndarray]) -> d
 
 
 def fit_stopped(rank: int, by: int, options: dict) -> dict[str, object]:
-    """A fit of which process `by` alone gets a signal at step 11."""
-    real = Trainer.step
+    """A fit of which process `by` alone gets a signal at step 11. They ask each other every few steps."""
+    real, pause = Trainer.step, keeper.ASK_SECONDS
 
     def stepping(self):
         evaluated = real(self)
@@ -111,11 +112,11 @@ def fit_stopped(rank: int, by: int, options: dict) -> dict[str, object]:
             signal.raise_signal(signal.SIGTERM)
         return evaluated
 
-    Trainer.step = stepping
+    Trainer.step, keeper.ASK_SECONDS = stepping, 0.02
     try:
         return fit(rank, options)
     finally:
-        Trainer.step = real
+        Trainer.step, keeper.ASK_SECONDS = real, pause
 
 
 def assert_equal(one: dict, two: dict) -> None:
@@ -169,7 +170,13 @@ def test_two_processes_find_what_one_finds(options, pair):
 
 
 def fit_planned(rank: int, options: dict, data: np.ndarray) -> dict[str, object]:
-    found = GRNGC(**{**SIZE, **options}).fit(data)
+    real = plan.LOCAL
+    # A tenth of the steps that local units are tried in.
+    plan.LOCAL = (60, *real[1:])
+    try:
+        found = GRNGC(**{**SIZE, **options}).fit(data)
+    finally:
+        plan.LOCAL = real
     return {
         **result(found),
         "plan": [found.graph_.metadata[name] for name in ("model", "lam", "linear_start", "evidence")],
@@ -281,12 +288,12 @@ def test_processes_that_differ_are_refused_all(options, data, message, pair):
 
 @pytest.mark.parametrize("by", [0, 1])
 def test_a_signal_to_one_process_stops_all_and_the_run_goes_on(by, pair, tmp_path):
-    options = {"max_steps": 600, "checkpoint": str(tmp_path), "model_options": {"dropout": 0.2}}
+    options = {"max_steps": 200, "checkpoint": str(tmp_path), "model_options": {"dropout": 0.2}}
     stopped = pair.run(fit_stopped, by, options)
     steps = torch.load(tmp_path / FILE, weights_only=True)["state"]["steps"]
-    assert 11 <= steps < 600
+    assert 11 <= steps < 200
     said = (
-        f"stopped at step {steps} of 600; {tmp_path / FILE} holds step {steps}: run the same again to go on from there"
+        f"stopped at step {steps} of 200; {tmp_path / FILE} holds step {steps}: run the same again to go on from there"
     )
     assert stopped == [(143, said)] * 2
     first, second = pair.run(fit, options)
@@ -295,9 +302,9 @@ def test_a_signal_to_one_process_stops_all_and_the_run_goes_on(by, pair, tmp_pat
 
 
 def test_one_process_goes_on_with_what_two_began(pair, tmp_path):
-    options = {"max_steps": 600, "checkpoint": str(tmp_path)}
+    options = {"max_steps": 200, "checkpoint": str(tmp_path)}
     pair.run(fit_stopped, 1, options)
-    whole = fit(0, {"max_steps": 600})
+    whole = fit(0, {"max_steps": 200})
     went_on = fit(0, options)
     assert np.abs(went_on["scores"] - whole["scores"]).max() < 1e-3 * whole["scores"].max()
     np.testing.assert_allclose(went_on["history"].forecast, whole["history"].forecast, rtol=1e-3)

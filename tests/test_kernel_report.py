@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -18,64 +19,47 @@ from profiling import kernel_report  # noqa: E402
 
 PROGRAM = """
 import json, sys
-from dataclasses import asdict
 from profiling.kernel_report import Variant, compile_variant
+from profiling import spline_report
 from grngc_fast.kernels.matmul_l1.gpu.configs import Config, Key
-key, flags, config = json.loads(sys.argv[1])
-found = compile_variant("sm_90", Variant(Key(*key), tuple(flags)), Config(*config))
-print(json.dumps([found.fault, found.tensor_instructions, found.registers]))
+tried = [(Variant(Key("rows", depth, 1), ("SUM", "GRAD")), Config(*config)) for depth, config in json.loads(sys.argv[1])]
+tried += [(variant, None) for variant in spline_report.variants(every=False)]
+found = [compile_variant("sm_90", *one) for one in tried]
+print(json.dumps([[r.key, r.fault, r.tensor_instructions, r.registers] for r in found]))
 """
+KEY = configs.Key("rows", 64, 1)
+BAKED = configs.choose("sm_90", KEY)
+FAULTS = {"SPILLS": (128, 64, 64, 2, 1), "NO TENSOR CORES": (32, 32, 64, 4, 2)}
 
 
-def compiled(key, flags, config):
-    """The report of one configuration, from a process in which Triton is not interpreted."""
+@pytest.fixture(scope="module")
+def reports():
+    """Of the baked configuration, of those with a fault and of the splines, from a process in which nothing is interpreted."""
+    assert BAKED is not None
+    tried = [tuple(asdict(BAKED).values()), *FAULTS.values()]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, json.dumps([key, flags, config])],
-        cwd=CHECKOUT,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, "-W", "ignore", "-c", PROGRAM, json.dumps([[KEY.depth, config] for config in tried])]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    found = json.loads(done.stdout)
+    return dict(zip(("baked", *FAULTS), found, strict=False)), found[len(tried) :]
 
 
-def test_a_baked_configuration_uses_the_tensor_cores_and_does_not_spill():
-    config = configs.choose("sm_90", configs.Key("rows", 64, 1))
-    assert config is not None
-    fault, instructions, registers = compiled(
-        ["rows", 64, 1], ["SUM", "GRAD"], [config.rows, config.columns, config.depth, config.warps, config.stages]
-    )
+def test_a_baked_configuration_uses_the_tensor_cores_and_does_not_spill(reports):
+    _, fault, instructions, registers = reports[0]["baked"]
     assert fault == ""
     assert instructions > 0
     assert 0 < registers <= 255
 
 
-SPLINES = """
-import json
-from profiling import kernel_report, spline_report
-found = [kernel_report.compile_variant("sm_90", v) for v in spline_report.variants(every=False)]
-print(json.dumps([[r.key, r.fault, r.registers] for r in found]))
-"""
+def test_the_spline_kernels_compile_without_a_spill(reports):
+    assert {key.split()[1] for key, *_ in reports[1]} == {"slopes", "grad_weights", "grad_inputs"}
+    assert [(key, fault) for key, fault, _, registers in reports[1] if fault or not 0 < registers <= 255] == []
 
 
-def test_the_spline_kernels_compile_without_a_spill():
-    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
-    command = [sys.executable, "-W", "ignore", "-c", SPLINES]
-    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert {key.split()[1] for key, _, _ in found} == {"slopes", "grad_weights", "grad_inputs"}
-    assert [(key, fault) for key, fault, registers in found if fault or not 0 < registers <= 255] == []
-
-
-@pytest.mark.parametrize(
-    ("config", "fault"),
-    [((128, 128, 256, 4, 3), "SPILLS"), ((32, 32, 64, 4, 2), "NO TENSOR CORES")],
-)
-def test_what_is_wrong_with_a_configuration_is_named(config, fault):
-    assert compiled(["rows", config[2], 1], ["SUM", "GRAD"], config)[0] == fault
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_is_wrong_with_a_configuration_is_named(fault, reports):
+    assert reports[0][fault][1] == fault
 
 
 @pytest.mark.parametrize("arch", kernel_report.GPUS)

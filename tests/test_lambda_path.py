@@ -23,7 +23,7 @@ from grngc_fast.training import TrainingOptions, train
 from grngc_fast.training.lambda_path import Start, choose_path_sample, largest_lam, member_bytes, train_path
 
 QUICK = {"hidden": 16, "max_steps": 60, "random_state": 0}
-OPTIONS = TrainingOptions(lam=0.0, max_steps=40, batch_size=16, learning_rate=5e-3, validation_fraction=0.0)
+OPTIONS = TrainingOptions(lam=0.0, max_steps=25, batch_size=16, learning_rate=5e-3, validation_fraction=0.0)
 LAMS = (0.5, 0.1, 0.02)
 
 

@@ -16,16 +16,16 @@ SIZES = [(1, 1, 1), (7, 3, 63), (63, 129, 7), (129, 1, 65), (2, 64, 300)]
 LAYOUTS = {
     "plain": ((), (), None, None),
     "bias": ((), (), (), None),
-    "scale": ((), (), None, 5),
-    "scale and bias": ((), (), (), 5),
-    "batch of a": ((6,), (), None, None),
-    "batch of a, bias": ((6,), (), (), None),
-    "batch of b": ((), (6,), None, None),
-    "batch of b, bias": ((), (6,), (), None),
-    "batch of both": ((6,), (6,), None, None),
-    "batch of both, bias": ((6,), (6,), (6,), None),
+    "scale": ((), (), None, 3),
+    "scale and bias": ((), (), (), 3),
+    "batch of a": ((3,), (), None, None),
+    "batch of a, bias": ((3,), (), (), None),
+    "batch of b": ((), (3,), None, None),
+    "batch of b, bias": ((), (3,), (), None),
+    "batch of both": ((3,), (3,), None, None),
+    "batch of both, bias": ((3,), (3,), (3,), None),
     "broadcast batch": ((2, 1), (1, 3), (3,), None),
-    "ensemble with scale": ((2,), (2,), (), 4),
+    "ensemble with scale": ((2,), (2,), (), 3),
 }
 
 

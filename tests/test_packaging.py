@@ -7,6 +7,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,8 +20,6 @@ from grngc_fast import kernels
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SOURCES = sorted(p for room in ("grngc_fast", "kernels") for p in (CHECKOUT / room).rglob("*.py"))
-# From the ground up; a room may import itself and those before it.
-ROOMS = ["kernels", "jacobian", "models", "penalty scores", "training", "estimator", "cli"]
 
 
 def imported(path: Path) -> set[str]:
@@ -48,39 +47,67 @@ def test_nothing_imports_a_top_level_kernels_and_kernels_import_nothing_above(pa
         assert not {n for n in names if n.startswith("grngc_fast") and not n.startswith("grngc_fast.kernels")}
 
 
-def room_of(name: str) -> int | None:
-    for number, rooms in enumerate(ROOMS):
-        if any(re.match(rf"grngc_fast\.{room}(\.|$)", name) for room in rooms.split()):
-            return number
-    return None
+@pytest.fixture
+def house(tmp_path):
+    """A copy as it is installed, and a call that holds it against the rooms' order in pyproject.toml."""
+    pytest.importorskip("importlinter", reason='needs import-linter: pip install "grngc-fast[test]"')
+    shutil.copytree(CHECKOUT / "grngc_fast", tmp_path / "grngc_fast", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(CHECKOUT / "kernels", tmp_path / "grngc_fast" / "kernels", dirs_exist_ok=True)
+    code = "from importlinter.cli import lint_imports_command as run; run()"
+    command = [sys.executable, "-c", code, str(CHECKOUT / "pyproject.toml"), "--no-cache"]
+    return tmp_path / "grngc_fast", lambda: subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_every_arrow_points_down(house):
+    _, linted = house
+    done = linted()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "every arrow points down KEPT" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("place", "planted"),
+    [
+        ("series/table.py", "def later():\n    from ..planning import decide\n    return decide\n"),
+        ("kernels/spline/basis.py", "from ...errors import InputError as _\n"),
+        ("attic.py", "from .errors import InputError as _\n"),
+    ],
+    ids=["upward, in a function", "a kernel that knows the house", "a room that has no place"],
+)
+def test_an_arrow_that_does_not_is_found(house, place, planted):
+    root, linted = house
+    with (root / place).open("a") as file:
+        file.write(f"\n\n{planted}")
+    done = linted()
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "BROKEN" in done.stdout
+
+
+def room_of(name: str) -> str:
+    """The folder that a module lies in, of those right below the package; the package itself for its loose files."""
+    parts = name.split(".")[1:]
+    return parts[0] if (parts and (CHECKOUT / "grngc_fast" / parts[0]).is_dir()) or parts[:1] == ["kernels"] else ""
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(CHECKOUT)))
-def test_no_room_imports_a_higher_one(path):
-    parts = path.relative_to(CHECKOUT).with_suffix("").parts
-    own = room_of(".".join(parts if parts[0] == "grngc_fast" else ("grngc_fast", *parts)))
-    if own is None:
-        pytest.skip("the file is not in one of the ordered rooms")
-    assert not {n for n in imported(path) if (room_of(n) or 0) > own}
+def test_private_names_stay_in_their_room(path):
+    own = ".".join(path.relative_to(CHECKOUT).parts[:-1])
+    own = own if own.startswith("grngc_fast") else f"grngc_fast.{own}"
+    private = {n for n in imported(path) if re.search(r"\._[a-z]", n) and n.startswith("grngc_fast")}
+    assert not {n for n in private if room_of(n) != room_of(own)}
 
 
-def test_import_needs_neither_triton_nor_the_optional_packages():
+def test_import_and_module_form_need_neither_triton_nor_the_optional_packages():
+    """In the checkout, by `import` and as by `python -m grngc_fast`."""
     blocked = ["triton", "pandas", "matplotlib", "networkx", "pyarrow", "pytest"]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"
-        "import grngc_fast, grngc_fast.kernels, grngc_fast.datasets, grngc_fast.cli; print(grngc_fast.__version__)"
+        "import grngc_fast, grngc_fast.kernels, grngc_fast.datasets, grngc_fast.cli; print(grngc_fast.__version__);"
+        "import runpy; sys.argv = ['grngc-fast', '--version']; runpy.run_module('grngc_fast', run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == grngc_fast.__version__
-
-
-def test_the_module_form_runs_from_the_checkout():
-    done = subprocess.run(
-        [sys.executable, "-m", "grngc_fast", "--version"], cwd=CHECKOUT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"grngc-fast {grngc_fast.__version__}"
+    assert done.stdout.splitlines() == [grngc_fast.__version__, f"grngc-fast {grngc_fast.__version__}"]
 
 
 def test_kernels_are_one_module_inside_the_package():

@@ -53,6 +53,13 @@ def nothing_weighed(monkeypatch):
     monkeypatch.setattr(plan, "weigh", refused)
 
 
+@pytest.fixture
+def _short_trials(monkeypatch):
+    """Local units are tried in a third of the steps, which are enough for those of `chaotic`."""
+    steps, *rest = plan.LOCAL
+    monkeypatch.setattr(plan, "LOCAL", (steps // 3, *rest))
+
+
 def test_a_linear_process_keeps_the_perceptron_and_starts_linear():
     found = planned(linear())
     assert (found.model, found.linear_start, found.skip) == ("mlp", True, True)
@@ -74,6 +81,7 @@ def test_below_the_fewest_windows_nothing_is_weighed(nothing_weighed):
     assert found.evidence is None
 
 
+@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("lags", [1, 4])
 def test_the_fewest_windows_that_are_weighed(lags):
     few, enough = (planned(linear(MIN_WINDOWS + lags + more), lags=lags) for more in (-1, 0))
@@ -112,15 +120,18 @@ def test_what_cannot_start_linear_is_not_weighed(kind, nothing_weighed):
     GRNGC(**{"max_steps": 1, "random_state": 0, **options}).fit(linear())
 
 
+@pytest.mark.usefixtures("_short_trials")
 def test_regulators_that_all_targets_have_may_start_linear():
     assert planned(linear(), regulators=[0, 1, 2], targets=[1, 2]).linear_start
     assert planned(linear(), regulators=[0, 1, 2], own_past=False).linear_start
 
 
+@pytest.mark.usefixtures("_short_trials")
 def test_local_units_are_tried_up_to_their_number_of_weights(monkeypatch):
     X = chaotic()
     monkeypatch.setattr(plan, "LOCAL_WEIGHTS", 6 * 20 * 20)
-    assert (planned(X).model, planned(X).hidden) == ("local", (6,))
+    found = planned(X)
+    assert (found.model, found.hidden) == ("local", (6,))
     monkeypatch.setattr(plan, "LOCAL_WEIGHTS", 6 * 20 * 20 - 1)
     found = planned(X)
     assert found.model == "mlp"
@@ -145,6 +156,7 @@ def test_a_network_that_was_asked_for_is_not_held_against_another(option, value)
     assert found.evidence is None or found.evidence.local == ()
 
 
+@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("X", [linear(), chaotic()], ids=["linear", "chaotic"])
 def test_explicit_options_are_kept(X):
     given = {"lam": 0.07, "hidden": (5, 4), "skip": True, "max_steps": 17, "learning_rate": 0.003}
@@ -158,6 +170,7 @@ def test_explicit_options_are_kept(X):
     assert planned(X, model="local", hidden=(3,), lam=0.07).hidden == (3,)
 
 
+@pytest.mark.usefixtures("_short_trials")
 def test_the_same_seed_plans_the_same():
     X = chaotic()
     first, again, other = (planned(X, seed=seed) for seed in (4, 4, 5))
@@ -165,6 +178,7 @@ def test_the_same_seed_plans_the_same():
     assert first.evidence.local != other.evidence.local
 
 
+@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("X", [linear(), chaotic(), linear(60)], ids=["linear", "chaotic", "short"])
 def test_the_plan_is_recorded_with_the_graph(X, tmp_path):
     found = GRNGC(max_steps=3, random_state=0).fit(X)

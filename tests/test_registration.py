@@ -38,8 +38,10 @@ def test_opcheck_of_the_scores(signed):
     torch.library.opcheck(torch.ops.grngc_fast.matmul_abs_mean.default, arguments)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("reduction", ["none", "sum"])
+COMPILED = [("none", layout) for layout in LAYOUTS] + [("sum", layout) for layout in ("plain", "broadcast batch")]
+
+
+@pytest.mark.parametrize(("reduction", "layout"), COMPILED)
 def test_compiles_without_a_graph_break_to_the_same_numbers(layout, reduction):
     given = operands(layout, (7, 3, 9))
     mask = torch.rand(7, 9) < 0.7

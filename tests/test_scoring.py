@@ -12,9 +12,9 @@ import pytest
 
 from grngc_fast import GRNGC, CausalGraph, InputError, SparseCausalGraph
 from grngc_fast.graph import file as graph_file
+from grngc_fast.scoring import ScoreOptions
 from grngc_fast.scoring import blocks as blocks_module
 from grngc_fast.scoring import network as scoring
-from grngc_fast.scoring.network import ScoreOptions
 
 from .test_estimator import chain
 

@@ -13,6 +13,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM)
 class Interruption:
     """While entered, notes the first SIGINT or SIGTERM instead of obeying it; a second one acts as it did before.
 
+    One that is ignored on entering stays ignored: so a shell starts what is to go on in the background.
     Does nothing outside the main thread, where signals cannot be taken.
 
     Attributes
@@ -26,7 +27,8 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in _STOPPING}
+            heeded = [number for number in _STOPPING if signal.getsignal(number) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._note) for number in heeded}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
