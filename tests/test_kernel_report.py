@@ -15,11 +15,11 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 pytest.importorskip("triton")
 from grngc_fast.kernels.matmul_l1.gpu import configs  # noqa: E402
-from profiling import kernel_report  # noqa: E402
+from profiling import kernel_choice, kernel_compile, kernel_report  # noqa: E402
 
 PROGRAM = """
 import json, sys
-from profiling.kernel_report import Variant, compile_variant
+from profiling.kernel_compile import Variant, compile_variant
 from profiling import spline_report
 from grngc_fast.kernels.matmul_l1.gpu.configs import Config, Key
 tried = [(Variant(Key("rows", depth, 1), ("SUM", "GRAD")), Config(*config)) for depth, config in json.loads(sys.argv[1])]
@@ -62,9 +62,9 @@ def test_what_is_wrong_with_a_configuration_is_named(fault, reports):
     assert reports[0][fault][1] == fault
 
 
-@pytest.mark.parametrize("arch", kernel_report.GPUS)
+@pytest.mark.parametrize("arch", kernel_compile.GPUS)
 def test_every_call_has_a_configuration(arch):
-    reachable = kernel_report.keys()
+    reachable = kernel_compile.keys()
     for key in reachable:
         if key.kernel != "rows":
             assert configs.choose(arch, key) is not None, key
@@ -72,17 +72,17 @@ def test_every_call_has_a_configuration(arch):
 
 
 def test_the_faults_of_a_report():
-    good = kernel_report.Resources("sm_90", "rows 64 1 plain", (128, 64, 64, 8, 2), 200, 0, 1000, 2000, 4, 0.5, 1.0)
+    good = kernel_compile.Resources("sm_90", "rows 64 1 plain", (128, 64, 64, 8, 2), 200, 0, 1000, 2000, 4, 0.5, 1.0)
     assert good.fault == ""
     values = good.__dict__
-    assert kernel_report.Resources(**{**values, "spilled": 8}).fault == "SPILLS"
-    assert kernel_report.Resources(**{**values, "shared": 3000}).fault == "SHARED MEMORY"
-    assert kernel_report.Resources(**{**values, "tensor_instructions": 0}).fault == "NO TENSOR CORES"
+    assert kernel_compile.Resources(**{**values, "spilled": 8}).fault == "SPILLS"
+    assert kernel_compile.Resources(**{**values, "shared": 3000}).fault == "SHARED MEMORY"
+    assert kernel_compile.Resources(**{**values, "tensor_instructions": 0}).fault == "NO TENSOR CORES"
 
 
 def test_the_baked_table_is_written_as_python():
     pairs = [("sm_90", configs.Key("rows", 16, 1)), ("sm_90", configs.Key("rows", 16, 2))]
-    text = kernel_report._table(pairs, [configs.Config(1, 2, 3, 4, 5), None])
+    text = kernel_choice.table(pairs, [configs.Config(1, 2, 3, 4, 5), None])
     names: dict[str, object] = {}
     exec(text, names)
     assert names["BAKED"] == {"sm_90": {"rows 16 1 plain": (1, 2, 3, 4, 5)}}

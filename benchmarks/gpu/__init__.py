@@ -5,7 +5,8 @@
 Correct first, in several processes at once, which also compiles: ragged shapes of every layout of the op, the spline kernels,
 and the penalty of every network, against float64; at full size the identities <a, da> = <b, db> = value. Then, for each regime
 and precision: value and both gradients by the kernels, by the tiled path on the same GPU, and by torch with the product stored
-(eager and compiled); the rate of one large product at the same precision; peak memory over inputs plus gradients. Last a
+(eager and compiled); the rate of one large product at the same precision; peak memory over inputs plus gradients; the time of
+each kernel. Last a
 penalty step of each network against the published loop, and whole fits on the GPU and on the CPU beside it. Flops are counted
 as 6 N M Q K, whatever a path spends. Writes gpu-<device>.json with device and versions; what failed is in it, and the run
 ends with 1. Where there is no GPU, `--tiny` runs every line on the CPU, the kernels in Triton's interpreter
@@ -31,7 +32,7 @@ import torch
 from grngc_fast.kernels import PRECISIONS
 
 from ..results import Row, circumstances
-from . import fits, networks, op_checks, op_times, splines
+from . import by_kernel, fits, networks, op_checks, op_times, splines
 from .cases import CASES, TINY
 
 # Processes that check: each compiles kernels that the others do not.
@@ -129,8 +130,10 @@ def measurements(
     tiny = device == "cpu"
     leads: list[tuple[str, Callable[[], list[Row]]]] = []
     others = []
-    for case in TINY if tiny else CASES:
-        for precision in precisions if case.leads else [p for p in precisions if p == "high"] or precisions[:1]:
+    cases = TINY if tiny else CASES
+    main = "high" if "high" in precisions else precisions[0]
+    for case in cases:
+        for precision in precisions if case.leads else [main]:
             call = partial(op_times.measure, case, precision, rates[precision], device)
             (leads if case.leads else others).append((f"{case} {precision}", call))
     both = (device,) if tiny else (device, "cpu")
@@ -141,6 +144,7 @@ def measurements(
         *leads,
         *others,
         *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
+        *((f"by kernel: {c}", partial(by_kernel.times, c, main, device)) for c in cases if c.leads),
         ("penalty steps", partial(networks.steps, device, networks_sizes)),
         ("splines", partial(splines.times, device, spline_sizes)),
     ]
