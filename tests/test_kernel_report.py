@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 pytest.importorskip("triton")
 from grngc_fast.kernels.matmul_l1.gpu import configs  # noqa: E402
-from profiling import kernel_choice, kernel_compile, kernel_report  # noqa: E402
+from profiling import kernel_choice, kernel_compile  # noqa: E402
 
 PROGRAM = """
 import json, sys
