@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from functools import partial
 from typing import Any
 
@@ -232,7 +233,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         return self._keep(data, network, history, graph, watch.seconds)
 
     def _checked(self, X: Any) -> tuple[FitOptions, PreparedSeries, ScoreOptions]:
-        options = FitOptions(**self.get_params(deep=False))
+        options = FitOptions(**{field.name: getattr(self, field.name) for field in fields(FitOptions)})
         chosen = {"regulators": options.regulators, "targets": options.targets, "candidates": options.candidates}
         data = prepare(X, options.lags, **chosen, own_past=options.own_past, device=options.on_device)
         scoring = ScoreOptions(options.score_windows, options.edges_per_target, options.scores_file)

@@ -62,7 +62,8 @@ def plot_scores(
     >>> plot_scores(scores, names, names, truth=truth).savefig("scores.png", dpi=200)  # doctest: +SKIP
     """
     shape = len(names), len(causes)
-    own = np.arange(shape[0]) if own_causes is None else own_causes
+    diagonal_columns = np.where(np.arange(shape[0]) < shape[1], np.arange(shape[0]), -1)
+    own = diagonal_columns if own_causes is None else own_causes
     true_cells = None if truth is None else _as_truth(truth, shape)
     block = -(-max(shape) // _MAX_CELLS)
     cells, top, highest = _cells(scores, own, block, diagonal)

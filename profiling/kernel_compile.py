@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from grngc_fast.kernels.matmul_l1.gpu import configs
-from grngc_fast.kernels.matmul_l1.gpu.baked import MEASURED_SPILLS
 
 from . import spline_report
 
@@ -67,7 +66,9 @@ class Resources:
     def allowed(self) -> int:
         """Bytes a thread that may be spilled."""
         found = (
-            n for (arch, key), n in MEASURED_SPILLS.items() if arch == self.arch and self.key.startswith(f"{key} ")
+            n
+            for (arch, key), n in configs.MEASURED_SPILLS.items()
+            if arch == self.arch and self.key.startswith(f"{key} ")
         )
         return next(found, 0)
 

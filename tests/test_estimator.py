@@ -262,3 +262,18 @@ def test_forecasting_other_series_is_refused():
 def test_a_constant_stretch_can_be_forecast():
     found = GRNGC(**QUICK).fit(chain(40))
     assert np.isfinite(found.predict(np.ones((5, 3)))).all()
+
+
+class Described(GRNGC):
+    """A subclass with a parameter of its own, as scikit-learn users write them."""
+
+    def __init__(
+        self, note: str = "", max_steps: int | None = None, hidden: int | None = None, random_state=None
+    ) -> None:
+        super().__init__(max_steps=max_steps, hidden=hidden, random_state=random_state)
+        self.note = note
+
+
+def test_a_subclass_may_have_more_and_fewer_parameters():
+    plain, described = (kind(**QUICK).fit(chain(60)) for kind in (GRNGC, Described))
+    np.testing.assert_array_equal(plain.scores_, described.scores_)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from grngc_fast import plotting
 from grngc_fast.errors import InputError
 from grngc_fast.graph import CausalGraph
 
@@ -177,3 +178,15 @@ def test_refusals_name_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ImportError, match=r'pip install "grngc-fast\[plot\]"'):
         plot_scores(graph)
+
+
+def test_arrays_and_names_are_enough() -> None:
+    """The leaf itself, without a graph: the diagonal is a series' influence on itself unless told otherwise."""
+    scores = np.random.default_rng(0).random((9, 2))
+    names = [f"y{i}" for i in range(9)]
+    image = cells(plotting.plot_scores(scores, names, ["a", "b"], diagonal=False))
+    np.testing.assert_array_equal(np.argwhere(np.ma.getmaskarray(image)), [[0, 0], [1, 1]])
+    own = np.full(9, -1)
+    assert not np.ma.getmaskarray(
+        cells(plotting.plot_scores(scores, names, ["a", "b"], own_causes=own, diagonal=False))
+    ).any()

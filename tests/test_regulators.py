@@ -12,7 +12,7 @@ from grngc_fast import GRNGC, InputError, causal_scores, gradient_frobenius, gra
 from grngc_fast.jacobian import check_factors
 from grngc_fast.models import KAN, LSTM, MLP, TCN, OwnPast
 from grngc_fast.series import Windows, candidate_edges
-from grngc_fast.yardsticks import ridge_scores
+from grngc_fast.yardsticks import lasso_scores, ridge_scores
 
 from . import reference
 from .test_penalty import assert_same
@@ -172,13 +172,14 @@ def test_every_forecaster_takes_regulators(model):
     assert found.scores_.shape == (5, 2)
 
 
-def test_the_ridge_yardstick_is_of_the_same_rectangle():
+@pytest.mark.parametrize(("yardstick", "shrinkage"), [(ridge_scores, 0.1), (lasso_scores, 0.3)])
+def test_the_yardsticks_are_of_the_same_rectangle(yardstick, shrinkage):
     series = drives().to_numpy()
     windows = Windows.from_trajectories([series], 2, input_columns=[0, 1], target_columns=[2, 3])
-    scores = ridge_scores(windows)
+    scores = yardstick(windows)
     assert scores.shape == (2, 2, 2)
-    assert scores[0, 0, 0] == pytest.approx(1.5, abs=0.1)
-    assert scores[1, 1, 1] == pytest.approx(1.5, abs=0.1)
+    assert scores[0, 0, 0] == pytest.approx(1.5, abs=shrinkage)
+    assert scores[1, 1, 1] == pytest.approx(1.5, abs=shrinkage)
     assert np.sort(scores.ravel())[-3] < 0.3
 
 

@@ -92,7 +92,20 @@ def test_value_and_gradients(layout, reduction, kernel):
     assert_close(found, truth, TOLERANCE)
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1), (7, 3, 63), (63, 129, 7), (65, 1, 65), (2, 17, 129)], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [
+        (1, 1, 1),
+        (7, 3, 63),
+        (63, 129, 7),
+        (65, 1, 65),
+        (2, 17, 129),
+        # Larger than a tile of any configuration, and several steps of depth: what a GPU wants to be shown.
+        pytest.param((129, 1, 65), marks=pytest.mark.slow),
+        pytest.param((2, 64, 300), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("layout", ["plain", "scale"])
 def test_ragged_sizes(size, layout, kernel):
     given = single(operands(layout, size))

@@ -21,7 +21,7 @@ Batches = Callable[[], Iterable[Tensor]]
 
 
 class Processes(Protocol):
-    """Processes that do one job together; `grngc_fast.training.World` is one."""
+    """Processes that do one job together; `grngc_fast.distributed.World` is one."""
 
     @property
     def size(self) -> int: ...

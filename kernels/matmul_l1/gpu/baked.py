@@ -1,12 +1,9 @@
 """Rows, columns, depth, warps, stages: chosen by `python -m profiling kernels --choose`, sm_90 under Triton 3.6 and 3.9.
 
-Those of sm_90 for plain `rows` of 64 and 128 and plain `products` are the fastest of what `python -m benchmarks gpu --tune`
-tried on an H200.
+Of sm_90 some are what `python -m benchmarks gpu --tune` found fastest on an H200 (`gpu-nvidia-h200-tuning.json`): plain `rows` of
+depth 64, and of depth 128 with one term, and plain `products`; `products` with a scale has 8 warps, the fastest 4 and spills.
+Where a faster one spills for a gain of under a tenth, the one here was kept.
 """
-
-# Bytes a thread that a configuration may spill because it was measured to be faster all the same: 335 us against 417 at
-# 32000 x 128 x 5000 on an H200, Triton 3.6.
-MEASURED_SPILLS: dict[tuple[str, str], int] = {("sm_90", "rows 128 1 plain"): 32}
 
 BAKED: dict[str, dict[str, tuple[int, int, int, int, int]]] = {
     "sm_80": {

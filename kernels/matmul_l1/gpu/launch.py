@@ -16,7 +16,7 @@ from . import configs, layout
 from .formats import TOP, Numbers
 from .layout import Problem
 from .narrow import narrow
-from .operands import terms
+from .operands import pitch, terms
 from .pieces import parts
 from .wide import products, wide
 
@@ -190,7 +190,7 @@ def abs_mean(
         right_terms = terms(right, numbers.amax[1], TOP, numbers.dtype, numbers.count)
         products(problem, numbers, None, right_terms, absolute=absolute, signed=means, mean_factor=1 / n_windows)
         return absolute, means
-    per_window = 2 * numbers.count * sum(x[0].numel() for x in (left, right) if x.stride(0))
+    per_window = 2 * numbers.count * pitch(problem.width) * sum(x.shape[1] for x in (left, right) if x.stride(0))
     step = n_windows if per_window == 0 else max(1, SCORE_BYTES // per_window)
     for part in parts(n_windows, step, 1):
         own = replace(problem, left=left[part], right=right[part])

@@ -9,7 +9,7 @@ from ..results import Gradients, Needs
 from . import configs, layout
 from .formats import TOP, TOP_LEFT, TOP_SCALE, Numbers
 from .layout import Problem
-from .operands import cdiv, terms
+from .operands import cdiv, pitch, terms
 from .pieces import given, or_stand_in, parts, splits_of
 from .rows import rows_kernel
 from .wide import sums_alone
@@ -72,7 +72,7 @@ def _rows(
         else None
     )
     limit = max(TERM_BYTES, budget - (0 if found is None or splits == 1 else found.numel() * 4))
-    step = max(1, limit // (2 * numbers.count * width * _layers(right)))
+    step = max(1, limit // (2 * numbers.count * pitch(width) * _layers(right)))
     for part in parts(right.shape[1], step, config.columns):
         own = problem.columns(part)
         streamed = terms(own.right, numbers.amax[1], TOP, numbers.dtype, numbers.count)

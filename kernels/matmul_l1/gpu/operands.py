@@ -23,10 +23,10 @@ FLAT, PROGRAMS = 4096, 8
 
 
 @triton.jit
-def largest_flat_kernel(x, amax, n, stride, BLOCK: tl.constexpr):
+def largest_flat_kernel(x, amax, n, n_blocks, stride, BLOCK: tl.constexpr):
     """As `largest_kernel` of numbers that lie without gaps, in whatever order; programs are `stride` blocks apart."""
     largest = tl.zeros([BLOCK], tl.int32)
-    for block in range(tl.program_id(0), tl.cdiv(n, BLOCK), stride):
+    for block in range(tl.program_id(0), n_blocks, stride):
         place = wide(block) * BLOCK + tl.arange(0, BLOCK)
         found = tl.load(x + place, mask=place < n, other=0.0).to(tl.float32)
         largest = tl.maximum(largest, tl.abs(found).to(tl.int32, bitcast=True))
@@ -120,7 +120,7 @@ def add_largest(x: Tensor, amax: Tensor) -> None:
     if flat is not None:
         blocks = cdiv(flat.numel(), FLAT)
         programs = min(blocks, PROGRAMS * multiprocessors(x.device))
-        largest_flat_kernel[(programs,)](flat, amax, flat.numel(), programs, BLOCK=FLAT, num_warps=8)
+        largest_flat_kernel[(programs,)](flat, amax, flat.numel(), blocks, programs, BLOCK=FLAT, num_warps=8)
         return
     grid = (cdiv(x.shape[1], ROWS), layers(x))
     largest_kernel[grid](x, amax, *x.shape[1:], *x.stride(), BLOCK_R=ROWS, BLOCK_K=COLUMNS, num_warps=4)
