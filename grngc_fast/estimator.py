@@ -31,6 +31,7 @@ from .planning import (
     scored_part,
     settle,
     start_linear,
+    start_sets,
 )
 from .scoring import Graph, ScoreOptions, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
@@ -117,7 +118,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     scaler_ : sklearn StandardScaler of the series.
     feature_names_in_ : names, where the data had them. n_features_in_ : P.
     fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options
-        decided), "linear_start", "training", "scores".
+        decided), "start", "training", "scores".
 
     Example
     -------
@@ -220,10 +221,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 check_fit(network, plan, options, data)
             training = plan.training_options(options)
             watch.lap("plan")
+            trained_on, _ = windows.split(training.validation_fraction)
             if plan.linear_start and not begun:
-                trained_on, _ = windows.split(training.validation_fraction)
                 start_linear(network, trained_on, plan.lam, world, options.verbose)
-            watch.lap("linear_start")
+            if plan.model == "sets" and not begun:
+                start_sets(network, trained_on, plan.lam, seed, world, options.verbose)
+            watch.lap("start")
             history = train(network, windows, training, generator, options.verbose, checkpoint=checkpoint, world=world)
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}

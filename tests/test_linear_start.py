@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from grngc_fast import GRNGC, gradient_l1
 from grngc_fast.models import KAN, MLP, LocalMLP
-from grngc_fast.planning.linear_start import StartsLinear, start_linear
+from grngc_fast.planning.start import StartsLinear, start_linear
 from grngc_fast.series import Windows
 from grngc_fast.training import TrainingOptions, train
 from grngc_fast.training.sparse_linear import sparse_linear

@@ -7,6 +7,7 @@ from .local import LocalMLP
 from .lstm import LSTM
 from .mlp import MLP
 from .own_past import OwnPast
+from .sets import SetMLP
 from .tcn import TCN
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "GroupedMLP",
     "LocalMLP",
     "OwnPast",
+    "SetMLP",
     "adopt",
     "build",
     "options_of",

@@ -18,9 +18,17 @@ from .kan import KAN
 from .local import LocalMLP
 from .lstm import LSTM
 from .mlp import MLP
+from .sets import SetMLP
 from .tcn import TCN
 
-FORECASTERS: dict[str, type[nn.Module]] = {"mlp": MLP, "local": LocalMLP, "kan": KAN, "lstm": LSTM, "tcn": TCN}
+FORECASTERS: dict[str, type[nn.Module]] = {
+    "mlp": MLP,
+    "local": LocalMLP,
+    "sets": SetMLP,
+    "kan": KAN,
+    "lstm": LSTM,
+    "tcn": TCN,
+}
 # Given by the caller's other arguments, not by `options`.
 _COMMON = {"n_series", "n_targets", "n_lags", "hidden", "activation", "skip", "generator", "n_layers"}
 
@@ -108,11 +116,12 @@ def _grouped(name: str, hidden: Sequence[int], options: Mapping[str, Any], allow
 def _widths(name: str, hidden: Sequence[int]) -> dict[str, Any]:
     if name in ("mlp", "kan"):
         return {"hidden": tuple(hidden)}
-    if len(set(hidden)) > 1 or (name in ("tcn", "local") and len(hidden) > 1):
+    if len(set(hidden)) > 1 or (name in ("tcn", "local", "sets") and len(hidden) > 1):
         several = {
             "lstm": "one width for all its layers",
             "tcn": "one width; n_levels in model_options makes it deeper",
             "local": "one number of units for each target",
+            "sets": "one number of units for each target",
         }[name]
         raise InputError(f"hidden={list(hidden)}: model={name!r} takes {several}")
     return {"hidden": hidden[0], "n_layers": len(hidden)} if name == "lstm" else {"hidden": hidden[0]}

@@ -1,7 +1,6 @@
 """Before the training: what was asked for, what held-out evidence decides, whether it fits, and where a run was."""
 
 from .evidence import Evidence, weigh
-from .linear_start import start_linear
 from .memory import MemoryEstimate, check_fit, estimate_memory
 from .network import network_of, scored_part
 from .options import MODELS, FitOptions
@@ -9,6 +8,7 @@ from .path import lambda_path
 from .path_result import LambdaPath
 from .plan import Plan, decide, recorded
 from .resumption import planned, recorded_random_state, settle
+from .start import start_linear, start_sets
 from .stopwatch import Stopwatch
 
 __all__ = [
@@ -30,5 +30,6 @@ __all__ = [
     "scored_part",
     "settle",
     "start_linear",
+    "start_sets",
     "weigh",
 ]

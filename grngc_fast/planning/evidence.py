@@ -18,6 +18,7 @@ from ..series import Windows
 from ..training.loop import train
 from ..training.options import TrainingOptions
 from ..training.sparse_linear import SparseLinear, lam_max, sparse_linear
+from ..training.working_sets import SetOptions, find_sets
 from .refit import refitted_errors, squared_errors
 
 # Below this the tenth held out is too small to choose by.
@@ -44,7 +45,8 @@ class Evidence:
     ----------
     linear : (lam, error) of exact sparse linear forecasters, lam falling.
     local : (lam, error) of networks with local hidden units that start there; empty where they were not tried.
-    to_beat : the best linear forecasters' error on the targets of `local`; NaN without it.
+    sets : (lam, error) of small networks of each target's own causes, found in rounds; empty where they were not tried.
+    to_beat : the best linear forecasters' error on the targets of `local` or `sets`; NaN without them.
     margin : two standard errors of the difference of the two, over targets or, of a few, over windows; a smaller one is chance.
     refitted : where `local` did not win so, the errors of the best of it and of the linear forecasters once more, the first from
         its strongest causes alone (`refitted_errors`), the second so or as they are, whichever is less, and the margin;
@@ -56,6 +58,11 @@ class Evidence:
     to_beat: float = math.nan
     margin: float = 0.0
     refitted: tuple[float, float, float] | None = None
+    sets: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def prefers_sets(self) -> bool:
+        return bool(self.sets) and min(error for _, error in self.sets) < self.to_beat - self.margin
 
     @property
     def prefers_local(self) -> bool:
@@ -66,9 +73,20 @@ class Evidence:
         return self.refitted is not None and self.refitted[0] < self.refitted[1] - self.refitted[2]
 
     @property
+    def model(self) -> str:
+        """The forecaster that it speaks for."""
+        return "local" if self.prefers_local else "sets" if self.prefers_sets else "mlp"
+
+    @property
     def lam(self) -> float:
         """The strength of the smallest error."""
-        return min(self.local if self.prefers_local else self.linear, key=lambda pair: pair[1])[0]
+        preferred = self.local if self.prefers_local else self.sets if self.prefers_sets else self.linear
+        return min(preferred, key=lambda pair: pair[1])[0]
+
+    @property
+    def sets_lam(self) -> float:
+        """That of the smallest error of `sets`."""
+        return min(self.sets, key=lambda pair: pair[1])[0]
 
 
 def weigh(
@@ -78,6 +96,7 @@ def weigh(
     options: TrainingOptions,
     generator: torch.Generator,
     verbose: int = 0,
+    set_options: SetOptions | None = None,
 ) -> Evidence | None:
     """Train on the first nine tenths, judge on the rest (`Windows.split`); None where they are too few, or nothing moves in them.
 
@@ -89,6 +108,7 @@ def weigh(
     options : how to train it.
     generator : of the choice of targets and of batches.
     verbose : 1 counts the forecasters weighed.
+    set_options : how working sets are found, to be tried too; None tries none.
     """
     training, held_out = windows.split(HELD_OUT)
     if len(windows) < MIN_WINDOWS or held_out is None:
@@ -105,13 +125,42 @@ def weigh(
             else [(lam, _linear_error(training, held_out, lam))]
         )
         evidence = Evidence(tuple(linear))
-        if build_local is None:
+        if build_local is None and set_options is None:
             return evidence
         some = torch.arange(min(len(chosen), MAX_LOCAL_TARGETS), device=chosen.device)
         factors = LOCAL_FACTORS if lam is None else LOCAL_FACTORS[:1]
         strengths = [evidence.lam * factor for factor in factors]
         training, held_out = training.of_targets(some), held_out.of_targets(some)
+        if build_local is None:
+            seed = int(torch.randint(2**31, (), generator=generator))
+            return _with_sets(evidence, strengths, training, held_out, set_options or SetOptions(), seed, bar)
         return _with_local(evidence, strengths, training, held_out, build_local, options, generator, bar)
+
+
+def _with_sets(
+    evidence: Evidence,
+    strengths: list[float],
+    training: Windows,
+    held_out: Windows,
+    options: SetOptions,
+    seed: int,
+    bar: Any,
+) -> Evidence:
+    """The evidence with working sets at these strengths, the first of which is the best of linear forecasters."""
+    linear_errors = _errors(sparse_linear(training.columns(), training.targets(), strengths[0]), held_out)
+    errors = []
+    for strength in strengths:
+        found = find_sets(training, strength, options, seed)
+        errors.append((found.forecast(held_out) - held_out.targets()).square())
+        bar.update()
+    means = [float(e.mean()) for e in errors]
+    best = min(range(len(means)), key=means.__getitem__)
+    return replace(
+        evidence,
+        sets=tuple(zip(strengths, means, strict=True)),
+        to_beat=float(linear_errors.mean()),
+        margin=_margin(linear_errors - errors[best]),
+    )
 
 
 def _with_local(

@@ -12,15 +12,16 @@ import torch
 from torch import nn
 
 from ..errors import InputError
-from ..models import FORECASTERS, build
+from ..models import FORECASTERS, SetMLP, build
 from ..scoring.blocks import BLOCK_BYTES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
 from ..training.sparse_linear import BLOCK_ELEMENTS
+from ..training.working_sets import TILE
 from .evidence import MIN_WINDOWS
 from .machine import as_bytes, available_memory, shown
 from .options import FitOptions
-from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SKIP_ABOVE_INPUTS, Plan, local_units
+from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SET_HIDDEN, SKIP_ABOVE_INPUTS, Plan, local_units
 
 # Arrays as large as all parameters that exist together in training.
 GRADIENTS = 1
@@ -129,10 +130,12 @@ def estimate_memory(
     open_to_local = model == "auto" and hidden is None and not model_options and skip is not False
     if open_to_local and units >= FEWEST_LOCAL_HIDDEN and n_steps >= MIN_WINDOWS:
         chosen.append(("local", units))
+    elif open_to_local and n_steps >= MIN_WINDOWS:
+        chosen.append(("sets", SET_HIDDEN))
     estimates = []
     for name, given in chosen:
         widths = (HIDDEN,) if given is None else (given,) if isinstance(given, int) else tuple(given)
-        linear = (name == "local" or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
+        linear = (name in ("local", "sets") or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
         with torch.device("meta"):
             network = build(
                 name, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
@@ -188,6 +191,11 @@ def memory_of(
         entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
     )
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
+    if isinstance(network, SetMLP):
+        # Windows, transposed and squared; a tile's inputs twice, and what its causes and all others are worth to it.
+        activations, tile = network.window_elements, min(TILE, n_effects)
+        search = n_steps * (3 * n_inputs + n_effects + 2 * tile * network.skip.shape[1]) + 4 * tile * n_inputs
+        linear, linear_start = FLOAT * search, True
     arrays = dense_bytes(n_effects, n_causes, n_lags, sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from typing import Any
 import torch
 
 from ..distributed import World
+from ..errors import InputError
 from ..models import LocalMLP, options_of
 from ..series import CandidateEdges, Windows
 from ..training import TrainingOptions
+from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
 from .options import FitOptions
 
@@ -28,6 +31,8 @@ GROUP_HIDDEN = 8
 LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
 # Steps, learning rate and windows to a step: from random weights, of local units, of what is left to learn after a linear start.
 COLD, LOCAL, WARM, WARM_LARGE = (1000, 2e-3, 64), (600, 5e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
+# Of networks of working sets, which are trained as these are found: what is left is to see that they stay there.
+SETS, SET_HIDDEN = (10, 1e-4, 64), 16
 # Of the pilot that weighs local units, in as many steps.
 PILOT_HIDDEN = 8
 # Above so many inputs thin products are slow: a step of 64 windows of 1000 series took .35 of the time that its flops take at the
@@ -46,7 +51,7 @@ class Plan:
     Attributes
     ----------
     model, lam, hidden, skip, max_steps, learning_rate, batch_size : as of `GRNGC`; `model` the forecaster's name.
-    linear_start : train from the best penalised linear forecaster.
+    linear_start : train from the best penalised linear forecaster. Of "sets" training starts at what was found with them.
     evidence : what was held against one another, None where nothing was.
     """
 
@@ -83,7 +88,8 @@ class Plan:
         weighed = found and {
             "linear": found.linear,
             "local": found.local,
-            "to_beat": found.to_beat if found.local else None,
+            "sets": found.sets,
+            "to_beat": found.to_beat if found.local or found.sets else None,
             "margin": found.margin,
             "refitted": found.refitted and list(found.refitted),
         }
@@ -120,6 +126,15 @@ def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str
     return {**settings, **plan.settings(), "model_options": shown}
 
 
+def _set_options(options: FitOptions) -> SetOptions:
+    """As the network that is built of the same options will have it."""
+    chosen = SetOptions() if options.hidden is None else SetOptions(units=options.hidden[0])
+    n_causes = (options.model_options or {}).get("n_causes", chosen.n_causes)
+    if isinstance(n_causes, bool) or not isinstance(n_causes, numbers.Integral) or n_causes < 1:
+        raise InputError(f"model_options has n_causes={n_causes!r}; it must be a whole number, 1 or more")
+    return dataclasses.replace(chosen, n_causes=int(n_causes))
+
+
 def local_units(n_effects: int, n_inputs: int) -> int:
     """Hidden units for each target; below `FEWEST_LOCAL_HIDDEN` they are taken only when asked for."""
     return max(1, min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs)))
@@ -128,18 +143,30 @@ def local_units(n_effects: int, n_inputs: int) -> int:
 def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
     """Fill in what the `options` of `GRNGC` leave open (None, or model="auto").
 
-    Local units, a shared hidden layer beside a linear path, and the penalty strength are chosen by the error on held-out
-    windows where there are enough of them and every target reads all causes; see `weigh`.
+    Local units, or where those would be too many working sets, a shared hidden layer beside a linear path, and the penalty
+    strength are chosen by the error on held-out windows where there are enough of them and every target reads all causes; see
+    `weigh`.
+
+    Raises
+    ------
+    InputError : model="sets" where a target does not read its own past among the causes, or not all causes.
     """
     named = options.model if isinstance(options.model, str) else ""
     given_lam = None if options.lam is None else float(options.lam)
     n_inputs = edges.n_causes * options.lags
     given = options.hidden
     whole = edges.allowed is None and not len(edges.own_past)
-    starts = whole and named in ("auto", "mlp", "local") and options.skip in (None, True) and given_lam != 0
+    if named == "sets" and not whole:
+        raise InputError(
+            'model="sets" chooses causes among all that are read: leave candidates out, and where targets are no regulators pass'
+            " own_past=False"
+        )
+    starts = whole and named in ("auto", "mlp", "local", "sets") and options.skip in (None, True) and given_lam != 0
     units = local_units(edges.n_effects, n_inputs)
     open_to_local = named == "auto" and starts and given is None and not options.model_options
     pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
+    open_to_sets = open_to_local and not pilot and options.activation in (None, "silu")
+    set_options = _set_options(options) if open_to_sets or named == "sets" else None
 
     def build_local(n_targets: int) -> LocalMLP:
         generator = torch.Generator().manual_seed(seed)
@@ -154,23 +181,28 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
         return network.to(windows.steps.device)
 
     evidence, verbose = None, options.verbose if world.rank == 0 else 0
-    if starts and named != "local" and (pilot or given_lam is None):
+    if starts and named != "local" and (pilot or open_to_sets or given_lam is None):
         training = TrainingOptions(0.0, LOCAL[0], options.batch_size or LOCAL[2], LOCAL[1], validation_fraction=0.0)
         builder = build_local if pilot else None
-        found = weigh(windows, given_lam, builder, training, torch.Generator().manual_seed(seed), verbose)
+        generator = torch.Generator().manual_seed(seed)
+        found = weigh(windows, given_lam, builder, training, generator, verbose, set_options)
         evidence = world.first(found)
     model = named
     if named == "auto":
-        model = "local" if evidence is not None and evidence.prefers_local else "mlp"
+        model = "mlp" if evidence is None else evidence.model
     lam = given_lam if given_lam is not None else DEFAULT_LAM if evidence is None else evidence.lam
+    if named == "sets" and given_lam is None and evidence is not None:
+        lam = evidence.sets_lam
     skip = options.skip
     if skip is None:
-        skip = model == "local" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
-    linear_start = starts and skip
+        skip = model in ("local", "sets") or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
+    linear_start = starts and skip and model != "sets"
     if given is not None:
         hidden = given
     elif model == "local":
         hidden = (units,)
+    elif model == "sets":
+        hidden = (SET_HIDDEN,)
     elif edges.allowed is not None:
         hidden = (GROUP_HIDDEN,)
     else:
@@ -178,6 +210,8 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     steps, rate, batch = COLD
     if model == "local":
         steps, rate, batch = LOCAL
+    elif model == "sets":
+        steps, rate, batch = SETS
     elif linear_start:
         steps, rate, batch = WARM if n_inputs <= LARGE_INPUTS else WARM_LARGE
         share = min(1.0, FULL_INPUTS / n_inputs)

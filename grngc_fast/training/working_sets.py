@@ -9,6 +9,7 @@ one after the other, each in closed form (`kernels.small_networks`), shared out 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -19,8 +20,10 @@ from ..distributed import World
 from ..kernels.small_networks import Networks, TileTrainer
 from ..series import Windows
 
-# Targets to a tile, of training and of screens: two cores took 7.1, 5.7 and 5.3 ms a step of 1000 targets in tiles of 64, 125, 250.
+# Targets to a tile, of training and of screens. A step of 1000 targets took two cores 7.1, 5.7, 5.3 ms in tiles of 64, 125, 250.
 TILE = 250
+# A smaller tile gains nothing from more threads, and loses a hundredfold to them where others use the machine.
+FEWEST_SHARED = 100
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,12 @@ class WorkingSets:
 
     causes: Tensor
     networks: Networks
+
+    def forecast(self, windows: Windows) -> Tensor:
+        """(N, E), of windows with the series that the sets were found in."""
+        columns = windows.columns().T
+        read = columns[_inputs(self.causes, windows.n_lags, len(columns) // windows.n_lags)]
+        return self.networks.forecast_and_jacobian(read.mT)[0].T
 
 
 def find_sets(
@@ -93,9 +102,7 @@ class _Data:
         return self.x.shape[1] // self.n_lags
 
     def inputs(self, causes: Tensor) -> Tensor:
-        """(E, L c) columns of x of causes (E, c), lag-major."""
-        lags = torch.arange(self.n_lags, device=causes.device)[:, None] * self.n_causes
-        return (lags + causes[:, None]).flatten(1)
+        return _inputs(causes, self.n_lags, self.n_causes)
 
 
 def _tile_sets(data: _Data, targets: Tensor, lam: float, options: SetOptions, seed: int) -> WorkingSets:
@@ -147,9 +154,20 @@ def _trained(
     networks = Networks.drawn(*inputs.shape, options.units, generator, y.device)
     size = min(options.batch_size, y.shape[1])
     trainer = TileTrainer(networks, size, options.learning_rate, steps)
-    for z, t in _batches(data.columns, y, inputs, size, steps, generator):
-        trainer.step(z, t, lam)
+    with _threads(1 if len(y) < FEWEST_SHARED else torch.get_num_threads()):
+        for z, t in _batches(data.columns, y, inputs, size, steps, generator):
+            trainer.step(z, t, lam)
     return networks
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _batches(
@@ -164,6 +182,12 @@ def _batches(
             z, t = read[:, :, order], y[:, order]
         now = slice(batch * size, (batch + 1) * size)
         yield z[:, :, now].mT, t[:, now]
+
+
+def _inputs(causes: Tensor, n_lags: int, n_causes: int) -> Tensor:
+    """(E, L c) columns, lag-major, of causes (E, c) among `n_causes`."""
+    lags = torch.arange(n_lags, device=causes.device)[:, None] * n_causes
+    return (lags + causes[:, None]).flatten(1)
 
 
 def _strongest(data: _Data, causes: Tensor, strength: Tensor, count: int) -> Tensor:

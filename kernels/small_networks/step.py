@@ -78,7 +78,7 @@ class TileTrainer:
         given = networks.tensors()
         self._flat = torch.cat([t.reshape(-1) for t in given])
         self.gradient, self._mean, self._square = (torch.zeros_like(self._flat) for _ in range(3))
-        self._step = torch.zeros((), dtype=torch.float32)
+        self._step = torch.zeros((), dtype=torch.float32, device=self._flat.device)
         sizes = [t.numel() for t in given]
         for field, part in zip(fields(networks), self._flat.split(sizes), strict=True):
             setattr(networks, field.name, part.view(getattr(networks, field.name).shape))

@@ -1,4 +1,4 @@
-"""Where a network with a linear path starts: at the best penalised linear forecaster, found exactly."""
+"""Where a network starts: at the best penalised linear forecaster, found exactly, or at working sets found in rounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ..distributed import World
+from ..models import SetMLP
 from ..series import Windows
 from ..training.sparse_linear import sparse_linear
+from ..training.working_sets import SetOptions, find_sets
 
 
 @runtime_checkable
@@ -37,3 +39,16 @@ def start_linear(model: nn.Module, windows: Windows, lam: float, world: World | 
         )
         weight, intercept = (world.assemble(t, mine, len(rows)) for t in (found.weight, found.intercept))
     model.start_linear(weight, intercept)
+
+
+def start_sets(
+    model: nn.Module, windows: Windows, lam: float, seed: int, world: World | None = None, verbose: int = 0
+) -> None:
+    """Find the causes that each target reads, and start the model with the networks that were trained on them.
+
+    `seed`: of their weights and of the order of windows. Processes share out the targets; all are left with the same.
+    """
+    assert isinstance(model, SetMLP)
+    options = SetOptions(n_causes=model.causes.shape[1], units=model.readout.shape[1])
+    found = find_sets(windows, lam, options, seed, world, verbose)
+    model.start(found.causes, found.networks)
