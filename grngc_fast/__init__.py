@@ -9,7 +9,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     yardsticks     the cheap linear methods that a network has to beat
     planning/      before the training: options checked, what held-out evidence decides, the linear start, memory, where
                    a run was; and the path of penalty strengths
-    training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver
+    training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver, working sets
     scoring/       a network to scores: means of gradients, blocks of effects, and where they go
     models/        forecasters that know their Jacobian's factors
     evaluation     AUROC and average precision against a known network
@@ -18,7 +18,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     graph/         the result: edges, dense and sparse graphs, their file, their pictures
     datasets/      simulators, and readers of tables and truths
     series/        tables, candidate pairs, z-scores, windows
-    kernels/       the op |a b| summed and never stored, and splines; lies beside this folder, is installed inside it
+    kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it
     plotting, distributed, row_blocks, errors: what several rooms share, and none of them knows a room
 """
 

@@ -48,24 +48,26 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : "auto", "mlp", "local", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
-        (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
+    model : "auto", "mlp", "local", "sets", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps
+        windows (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
         each target, where it is not too large and forecasts held-out windows better than linear forecasters by two
-        standard errors, as it is or from the causes that each selects alone, refitted; else "mlp". A module
-        is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
+        standard errors, as it is or from the causes that each selects alone, refitted; where it is too large, from about 600
+        series on, likewise "sets", the same for each target's own 24 causes, which are found in rounds of screening and
+        training; else "mlp". A module is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
         (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
         least held-out error of penalised linear forecasters, or of local units, from 250 windows on; else 0.1. A larger one
         gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
-        more than 512 of them and no linear path; 6 to 16 for each target of "local", 8 for each set of `candidates`.
+        more than 512 of them and no linear path; for each target 6 to 16 of "local", 16 of "sets"; 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
         has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the
         minimum of the loss among linear forecasters, which is found exactly.
     max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 600 at 5e-3
-        of "local"; of "mlp" from a linear start 300 at 5e-4, above 500 inputs 100 of 512 windows, above 1000 fewer and smaller.
+        of "local"; 10 at 1e-4 of "sets", whose networks are trained as the sets are found; of "mlp" from a linear start 300 at
+        5e-4, above 500 inputs 100 of 512 windows, above 1000 fewer and smaller.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
         parameters. Off, all windows are trained on, which short series need.
@@ -79,7 +81,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
-        "order": 2} of "kan" or {"kernel_size": 3} of "tcn".
+        "order": 2} of "kan", {"n_causes": 48} of "sets" or {"kernel_size": 3} of "tcn".
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
         so that fit and scores cost P x regulators.
     targets : the only series that are forecast and may be effects, likewise.

@@ -9,7 +9,7 @@ one after the other, each in closed form (`kernels.small_networks`), shared out 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
@@ -20,10 +20,8 @@ from ..distributed import World
 from ..kernels.small_networks import Networks, TileTrainer
 from ..series import Windows
 
-# Targets to a tile, of training and of screens. A step of 1000 targets took two cores 7.1, 5.7, 5.3 ms in tiles of 64, 125, 250.
-TILE = 250
-# A smaller tile gains nothing from more threads, and loses a hundredfold to them where others use the machine.
-FEWEST_SHARED = 100
+# Targets to a tile, of training and of screens.
+TILE = 125
 
 
 @dataclass(frozen=True)
@@ -79,11 +77,23 @@ def find_sets(
     data = _Data(x, x.T.contiguous(), _standard(x.square()), y.T.contiguous(), windows.n_lags)
     tiles = list(torch.arange(windows.n_targets, device=x.device).split(TILE))
     mine = world.share(torch.arange(len(tiles))).tolist()
-    found: dict[int, WorkingSets] = {}
+
+    def work(number: int) -> WorkingSets:
+        found = _tile_sets(data, tiles[number], lam, options, seed + number)
+        bar.update()
+        return found
+
     with tqdm(total=len(mine), desc="working sets", unit=" tiles", disable=verbose < 1 or world.rank > 0) as bar:
-        for number in mine:
-            found[number] = _tile_sets(data, tiles[number], lam, options, seed + number)
-            bar.update()
+        # One thread of torch's to a tile: threads that share a small product wait for one another, a hundredfold where another
+        # process has their core.
+        count = torch.get_num_threads() if x.device.type == "cpu" else 1
+        with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                found = dict(zip(mine, pool.map(work, mine), strict=True))
+            except BaseException:
+                # Of an interrupt too: tiles that have not begun are not waited for.
+                pool.shutdown(cancel_futures=True)
+                raise
     return _joined(found, tiles, mine, data, options, world)
 
 
@@ -154,20 +164,9 @@ def _trained(
     networks = Networks.drawn(*inputs.shape, options.units, generator, y.device)
     size = min(options.batch_size, y.shape[1])
     trainer = TileTrainer(networks, size, options.learning_rate, steps)
-    with _threads(1 if len(y) < FEWEST_SHARED else torch.get_num_threads()):
-        for z, t in _batches(data.columns, y, inputs, size, steps, generator):
-            trainer.step(z, t, lam)
+    for z, t in _batches(data.columns, y, inputs, size, steps, generator):
+        trainer.step(z, t, lam)
     return networks
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _batches(
