@@ -60,7 +60,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         least held-out error of penalised linear forecasters, or of local units, from 250 windows on; else 0.1. A larger one
         gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
-        more than 512 of them and no linear path; for each target 6 to 16 of "local", 16 of "sets"; 8 for each set of `candidates`.
+        more than 512 of them and no linear path; a target 6 to 16 of "local", 16 of "sets"; 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
         has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the

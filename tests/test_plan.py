@@ -134,9 +134,9 @@ def test_local_units_are_tried_up_to_their_number_of_weights(monkeypatch):
     assert (found.model, found.hidden) == ("local", (6,))
     monkeypatch.setattr(plan, "LOCAL_WEIGHTS", 6 * 20 * 20 - 1)
     found = planned(X)
-    assert found.model == "mlp"
+    assert found.model == "sets"
     assert found.evidence.local == ()
-    assert math.isnan(found.evidence.to_beat)
+    assert len(found.evidence.sets) == 2
 
 
 def test_too_many_series_for_local_units_are_never_given_them():

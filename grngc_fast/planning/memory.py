@@ -134,7 +134,13 @@ def estimate_memory(
         chosen.append(("sets", SET_HIDDEN))
     estimates = []
     for name, given in chosen:
-        widths = (HIDDEN,) if given is None else (given,) if isinstance(given, int) else tuple(given)
+        widths = (
+            (SET_HIDDEN if name == "sets" else HIDDEN,)
+            if given is None
+            else (given,)
+            if isinstance(given, int)
+            else tuple(given)
+        )
         linear = (name in ("local", "sets") or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
         with torch.device("meta"):
             network = build(
@@ -193,7 +199,7 @@ def memory_of(
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
     if isinstance(network, SetMLP):
         # Windows, transposed and squared; a tile's inputs twice, and what its causes and all others are worth to it.
-        activations, tile = network.window_elements, min(TILE, n_effects)
+        activations, tile = network.window_elements // ACTIVATIONS, min(TILE, n_effects)
         search = n_steps * (3 * n_inputs + n_effects + 2 * tile * network.skip.shape[1]) + 4 * tile * n_inputs
         linear, linear_start = FLOAT * search, True
     arrays = dense_bytes(n_effects, n_causes, n_lags, sampled)

@@ -161,7 +161,7 @@ def _trained(
     data: _Data, y: Tensor, causes: Tensor, lam: float, options: SetOptions, steps: int, generator: torch.Generator
 ) -> Networks:
     inputs = data.inputs(causes)
-    networks = Networks.drawn(*inputs.shape, options.units, generator, y.device)
+    networks = Networks.drawn(len(y), inputs.shape[1], options.units, generator, y.device)
     size = min(options.batch_size, y.shape[1])
     trainer = TileTrainer(networks, size, options.learning_rate, steps)
     for z, t in _batches(data.columns, y, inputs, size, steps, generator):
