@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import lorenz96
 
@@ -14,10 +16,10 @@ def fits(devices: tuple[str, ...], n_series: int, n_steps: int) -> list[Row]:
     """Seconds of every phase and strict areas, a device to a row; on a GPU of a second fit, whose kernels are compiled."""
     rows = []
     data = lorenz96(n_series, n_steps, FORCING, seed=DATA_SEED)
-    for device in devices:
+    for model, device in itertools.product(("mlp", "auto"), devices):
         if device != "cpu":
-            GRNGC(device=device, random_state=SEED).fit(data.X)
-        found = GRNGC(device=device, random_state=SEED).fit(data.X)
+            GRNGC(model, device=device, random_state=SEED).fit(data.X)
+        found = GRNGC(model, device=device, random_state=SEED).fit(data.X)
         areas = evaluate(found.graph_, data.truth)
         settings = found.graph_.metadata
         size = {"P": n_series, "L": 1, "H": settings["hidden"][0], "N": n_steps - 1}
