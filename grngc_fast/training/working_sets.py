@@ -20,8 +20,8 @@ from ..distributed import World
 from ..kernels.small_networks import Networks, TileTrainer
 from ..series import Windows
 
-# Targets to a tile, of training and of screens: buffers that stay in a core's cache; on a GPU, where a step is 40 launches whatever
-# the tile, as many as memory is no matter for (not measured).
+# Targets to a tile, of training and of screens: buffers that stay in a core's cache; on a GPU, where a step
+# is 40 launches whatever the tile, many (not measured).
 TILE, GPU_TILE = 125, 4096
 
 
