@@ -262,7 +262,7 @@ def test_the_gpu_benchmark_runs_every_line_without_one(tmp_path, monkeypatch, ca
         pytest.skip("needs TRITON_INTERPRET=1; on a GPU run `python -m benchmarks gpu`")
     monkeypatch.setattr(guard, "set_threads", lambda count: 1)
     monkeypatch.setattr(gpu, "TINY", tuple(replace(case, m=20, q=20) for case in gpu.TINY[:2]))
-    monkeypatch.setattr(gpu.fits, "GRNGC", partial(GRNGC, "mlp", max_steps=5))
+    monkeypatch.setattr(gpu.fits, "GRNGC", partial(GRNGC, max_steps=5, hidden=4))
     monkeypatch.setattr(tuning, "TILES", ((32, 32, 4),))
     monkeypatch.setattr(tuning, "STAGES", (1,))
     monkeypatch.setattr(tuning, "SHAPES", (tuning.Shape(20, 8, 20),))

@@ -18,8 +18,8 @@ def fits(devices: tuple[str, ...], n_series: int, n_steps: int) -> list[Row]:
     data = lorenz96(n_series, n_steps, FORCING, seed=DATA_SEED)
     for model, device in itertools.product(("mlp", "auto"), devices):
         if device != "cpu":
-            GRNGC(model, device=device, random_state=SEED).fit(data.X)
-        found = GRNGC(model, device=device, random_state=SEED).fit(data.X)
+            GRNGC(model=model, device=device, random_state=SEED).fit(data.X)
+        found = GRNGC(model=model, device=device, random_state=SEED).fit(data.X)
         areas = evaluate(found.graph_, data.truth)
         settings = found.graph_.metadata
         size = {"P": n_series, "L": 1, "H": settings["hidden"][0], "N": n_steps - 1}
