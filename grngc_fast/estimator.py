@@ -223,11 +223,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 check_fit(network, plan, options, data)
             training = plan.training_options(options)
             watch.lap("plan")
-            trained_on, _ = windows.split(training.validation_fraction)
-            if plan.linear_start and not begun:
-                start_linear(network, trained_on, plan.lam, world, options.verbose)
-            if plan.model == "sets" and not begun:
-                start_sets(network, trained_on, plan.lam, seed, world, options.verbose)
+            if not begun:
+                trained_on, _ = windows.split(training.validation_fraction)
+                if plan.linear_start:
+                    start_linear(network, trained_on, plan.lam, world, options.verbose)
+                elif plan.model == "sets":
+                    start_sets(network, trained_on, plan.lam, seed, world, options.verbose)
             watch.lap("start")
             history = train(network, windows, training, generator, options.verbose, checkpoint=checkpoint, world=world)
             watch.lap("training")

@@ -3,14 +3,13 @@
     python -m benchmarks gpu --out benchmarks/results
 
 Correct first, in several processes at once, which also compiles: ragged shapes of every layout of the op, the spline kernels,
-and the penalty of every network, against float64; at full size the identities <a, da> = <b, db> = value. Then, for each regime
-and precision: value and both gradients by the kernels, by the tiled path on the same GPU, and by torch with the product stored
-(eager and compiled); the rate of one large product at the same precision; peak memory over inputs plus gradients; the time of
-each kernel. Last a
-penalty step of each network against the published loop, and whole fits on the GPU and on the CPU beside it. Flops are counted
-as 6 N M Q K, whatever a path spends. Writes gpu-<device>.json with device and versions; what failed is in it, and the run
-ends with 1. Where there is no GPU, `--tiny` runs every line on the CPU, the kernels in Triton's interpreter
-(TRITON_INTERPRET=1), at sizes that prove nothing about speed.
+small networks, and the penalty of every forecaster, against float64; at full size the identities <a, da> = <b, db> = value.
+Then, for each regime and precision: value and both gradients by the kernels, by the tiled path on the same GPU, and by torch
+with the product stored (eager and compiled); the rate of one large product at the same precision; peak memory over inputs plus
+gradients; the time of each kernel. Last a penalty step of each network against the published loop, and whole fits on the GPU
+and on the CPU beside it. Flops are counted as 6 N M Q K, whatever a path spends. Writes gpu-<device>.json with device and
+versions; what failed is in it, and the run ends with 1. Where there is no GPU, `--tiny` runs every line on the CPU, the kernels
+in Triton's interpreter (TRITON_INTERPRET=1), at sizes that prove nothing about speed.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ import torch
 from grngc_fast.kernels import PRECISIONS
 
 from ..results import Row, circumstances
-from . import by_kernel, fits, networks, op_checks, op_times, splines
+from . import by_kernel, fits, networks, op_checks, op_times, small_networks, splines
 from .cases import CASES, TINY
 
 # Processes that check: each compiles kernels that the others do not.
@@ -97,6 +96,9 @@ def checks(device: str, precisions: list[str]) -> list[Callable[[], str]]:
     ]
     sizes = ((3, 5, 9),) if device == "cpu" else ((33, 9, 129), (64, 100, 64))
     found += [partial(splines.check_one, size, order, device) for size in sizes for order in (1, 3)]
+    found += [
+        partial(small_networks.check_one, size, device) for size in ((3, 2, 9, 4), (7, 11, 5, 3), (5, 64, 24, 16))
+    ]
     return found + [partial(networks.check_one, name, device) for name in networks.NETWORKS]
 
 
@@ -146,5 +148,6 @@ def measurements(
         *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
         *((f"by kernel: {c}", partial(by_kernel.times, c, main, device)) for c in cases if c.leads),
         ("penalty steps", partial(networks.steps, device, networks_sizes)),
+        ("small networks", partial(small_networks.steps, device, (20,) if tiny else (1000, 4096))),
         ("splines", partial(splines.times, device, spline_sizes)),
     ]

@@ -35,15 +35,9 @@ class Drawn(Protocol):
     @property
     def n_lags(self) -> int: ...
 
-    def edges(self, threshold: float | None = None, top_k: int | None = None) -> Sequence[Any]: ...
+    def edges(self, *, top_k: int) -> Sequence[Any]: ...
 
-    def to_scipy(
-        self,
-        threshold: float | None = None,
-        top_k: int | None = None,
-        density: float | None = None,
-        diagonal: bool = False,
-    ) -> Any: ...
+    def to_scipy(self, *, diagonal: bool) -> Any: ...
 
 
 def plot_scores(

@@ -12,6 +12,12 @@ from .checks import check_inputs
 _SILU = ACTIVATIONS["silu"]
 
 
+def set_columns(causes: Tensor, n_lags: int, n_series: int) -> Tensor:
+    """(E, L c) columns of lag-major inputs that sets (E, c) of causes among `n_series` read."""
+    lags = torch.arange(n_lags, device=causes.device)[:, None] * n_series
+    return (lags + causes[:, None]).flatten(1)
+
+
 class SetMLP(nn.Module):
     """y_i = readout_i silu(W_i x_i + b_i) + bias_i + skip_i x_i, x_i the lags of target i's own set of causes.
 
@@ -109,5 +115,4 @@ class SetMLP(nn.Module):
         check_inputs(x, self.n_lags, self.n_series)
         # Rows of the transposed windows are gathered whole.
         columns = x.flip(1).permute(1, 2, 0).flatten(0, 1)
-        lags = torch.arange(self.n_lags, device=x.device)[:, None] * self.n_series
-        return columns[(lags + causes[:, None]).flatten(1)].mT
+        return columns[set_columns(causes, self.n_lags, self.n_series)].mT

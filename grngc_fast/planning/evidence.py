@@ -153,14 +153,21 @@ def _with_sets(
         found = find_sets(training, strength, options, seed)
         errors.append((found.forecast(held_out) - held_out.targets()).square())
         bar.update()
+    return _held_against(evidence, "sets", strengths, errors, linear_errors)
+
+
+def _held_against(
+    evidence: Evidence, kind: str, strengths: list[float], errors: list[Tensor], linear_errors: Tensor
+) -> Evidence:
+    """The evidence with the (N, E) errors of networks of a kind at these strengths, and those of the best linear forecasters."""
     means = [float(e.mean()) for e in errors]
-    best = min(range(len(means)), key=means.__getitem__)
-    return replace(
-        evidence,
-        sets=tuple(zip(strengths, means, strict=True)),
-        to_beat=float(linear_errors.mean()),
-        margin=_margin(linear_errors - errors[best]),
-    )
+    margin = _margin(linear_errors - errors[_least(errors)])
+    tried = {kind: tuple(zip(strengths, means, strict=True))}
+    return replace(evidence, **tried, to_beat=float(linear_errors.mean()), margin=margin)  # type: ignore[arg-type]
+
+
+def _least(errors: list[Tensor]) -> int:
+    return min(range(len(errors)), key=lambda i: float(errors[i].mean()))
 
 
 def _with_local(
@@ -184,17 +191,10 @@ def _with_local(
         errors.append(squared_errors(network, held_out))
         networks.append(network)
         bar.update()
-    means = [float(e.mean()) for e in errors]
-    best = min(range(len(means)), key=means.__getitem__)
-    found = replace(
-        evidence,
-        local=tuple(zip(strengths, means, strict=True)),
-        to_beat=float(linear_errors.mean()),
-        margin=_margin(linear_errors - errors[best]),
-    )
+    found = _held_against(evidence, "local", strengths, errors, linear_errors)
     if found.prefers_local:
         return found
-    refitted = _refitted(networks[best], starts[0], linear_errors, training, held_out, generator)
+    refitted = _refitted(networks[_least(errors)], starts[0], linear_errors, training, held_out, generator)
     return replace(found, refitted=refitted)
 
 

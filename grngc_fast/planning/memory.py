@@ -198,9 +198,9 @@ def memory_of(
     )
     activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
     if isinstance(network, SetMLP):
-        # Windows, transposed and squared; a tile's inputs twice, and what its causes and all others are worth to it.
+        # Windows, standardised, transposed and squared; a tile's inputs twice, and what all causes are worth to it.
         activations, tile = network.window_elements // ACTIVATIONS, min(TILE, n_effects)
-        search = n_steps * (3 * n_inputs + n_effects + 2 * tile * network.skip.shape[1]) + 4 * tile * n_inputs
+        search = n_steps * (4 * n_inputs + n_effects + 2 * tile * network.skip.shape[1]) + 4 * tile * n_inputs
         linear, linear_start = FLOAT * search, True
     arrays = dense_bytes(n_effects, n_causes, n_lags, sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.

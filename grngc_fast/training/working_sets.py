@@ -3,7 +3,7 @@
 A round: screen all causes by what would lower the target's residual, fill its set with the best of them, train a small network
 on the set, keep its strongest half. The screen is the largest correlation of the residual r with x_j, x_j^2 and x_j x_k for the
 strongest partners k in the set; each is a product N x E x Q. Targets are independent given their sets: tiles of them are trained
-one after the other, each in closed form (`kernels.small_networks`), shared out between processes.
+in closed form (`kernels.small_networks`), a thread to a tile, shared out between processes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tqdm.auto import tqdm
 
 from ..distributed import World
 from ..kernels.small_networks import Networks, TileTrainer
+from ..models.sets import set_columns
 from ..series import Windows
 
 # Targets to a tile, of training and of screens: buffers that stay in a core's cache; on a GPU, where a step
@@ -56,7 +57,7 @@ class WorkingSets:
     def forecast(self, windows: Windows) -> Tensor:
         """(N, E), of windows with the series that the sets were found in."""
         columns = windows.columns().T
-        read = columns[_inputs(self.causes, windows.n_lags, len(columns) // windows.n_lags)]
+        read = columns[set_columns(self.causes, windows.n_lags, len(columns) // windows.n_lags)]
         return self.networks.forecast_and_jacobian(read.mT)[0].T
 
 
@@ -71,11 +72,11 @@ def find_sets(
     lam : penalty strength per target.
     seed : of weights and of the order of windows; the result does not depend on how many processes share the targets.
     world : processes that share out the tiles; all get the whole.
-    verbose : 1 shows a progress bar of rounds and tiles.
+    verbose : 1 shows a progress bar of tiles.
     """
     world = World() if world is None else world
     x, y = windows.columns(), windows.targets()
-    data = _Data(x, x.T.contiguous(), _standard(x.square()), y.T.contiguous(), windows.n_lags)
+    data = _Data(x, _standard(x), x.T.contiguous(), _standard(x.square()), y.T.contiguous(), windows.n_lags)
     size = TILE if x.device.type == "cpu" else GPU_TILE
     tiles = list(torch.arange(windows.n_targets, device=x.device).split(size))
     mine = world.share(torch.arange(len(tiles))).tolist()
@@ -96,14 +97,15 @@ def find_sets(
                 # Of an interrupt too: tiles that have not begun are not waited for.
                 pool.shutdown(cancel_futures=True)
                 raise
-    return _joined(found, tiles, mine, data, options, world)
+    return _joined(found, tiles, windows.n_targets, world)
 
 
 @dataclass(frozen=True)
 class _Data:
-    """x (N, Q) lag-major, transposed, its squares standardised; y (E, N); L."""
+    """x (N, Q) lag-major, standardised, transposed, its squares standardised; y (E, N); L."""
 
     x: Tensor
+    standard: Tensor
     columns: Tensor
     squares: Tensor
     y: Tensor
@@ -114,7 +116,7 @@ class _Data:
         return self.x.shape[1] // self.n_lags
 
     def inputs(self, causes: Tensor) -> Tensor:
-        return _inputs(causes, self.n_lags, self.n_causes)
+        return set_columns(causes, self.n_lags, self.n_causes)
 
 
 def _tile_sets(data: _Data, targets: Tensor, lam: float, options: SetOptions, seed: int) -> WorkingSets:
@@ -125,7 +127,7 @@ def _tile_sets(data: _Data, targets: Tensor, lam: float, options: SetOptions, se
         causes = torch.arange(size, device=y.device).expand(len(targets), -1)
         return WorkingSets(causes, _trained(data, y, causes, lam, options, options.last_steps, generator))
     residual = y - y.mean(1, keepdim=True)
-    strength = _by_cause((residual @ _standard(data.x)).abs(), data.n_lags)
+    strength = _by_cause((residual @ data.standard).abs(), data.n_lags)
     causes = strength.topk(max(1, size // 2), dim=1).indices
     strength = strength.gather(1, causes)
     for round_ in range(options.rounds + 1):
@@ -185,12 +187,6 @@ def _batches(
         yield z[:, :, now].mT, t[:, now]
 
 
-def _inputs(causes: Tensor, n_lags: int, n_causes: int) -> Tensor:
-    """(E, L c) columns, lag-major, of causes (E, c) among `n_causes`."""
-    lags = torch.arange(n_lags, device=causes.device)[:, None] * n_causes
-    return (lags + causes[:, None]).flatten(1)
-
-
 def _strongest(data: _Data, causes: Tensor, strength: Tensor, count: int) -> Tensor:
     """(E, M) columns of x: the most recent steps of the strongest causes."""
     return causes.gather(1, strength.topk(min(count, strength.shape[1]), dim=1).indices)
@@ -207,18 +203,14 @@ def _standard(x: Tensor) -> Tensor:
     return centred.div_(centred.std(0).clamp_min_(1e-6))
 
 
-def _joined(
-    found: dict[int, WorkingSets], tiles: list[Tensor], mine: list[int], data: _Data, options: SetOptions, world: World
-) -> WorkingSets:
-    n_targets = len(data.y)
-    size = min(options.n_causes, data.n_causes)
-    k, h = size * data.n_lags, options.units
-    rows = torch.cat([tiles[number] for number in mine]) if mine else tiles[0][:0]
-    shapes = ((k,), (k, h), (h,), (h,), ())
-    parts = [
-        torch.cat([found[number].networks.tensors()[i] for number in mine]) if mine else data.x.new_empty(0, *shape)
-        for i, shape in enumerate(shapes)
-    ]
-    causes = torch.cat([found[number].causes for number in mine]) if mine else rows.new_empty(0, size)
-    whole = [world.assemble(part, rows, n_targets) for part in (causes, *parts)]
-    return WorkingSets(whole[0], Networks(*whole[1:]))
+def _joined(found: dict[int, WorkingSets], tiles: list[Tensor], n_targets: int, world: World) -> WorkingSets:
+    """Of all processes, each of which has some tiles, or none where there are fewer."""
+    own = {number: (sets.causes, *sets.networks.tensors()) for number, sets in found.items()}
+    shapes = world.first([part.shape[1:] for part in own[0]] if 0 in own else [])
+    whole = [torch.zeros(n_targets, *shape, device=tiles[0].device) for shape in shapes]
+    whole[0] = whole[0].long()
+    for number, parts in own.items():
+        for into, part in zip(whole, parts, strict=True):
+            into[tiles[number]] = part
+    causes, *networks = (world.sum(part) for part in whole)
+    return WorkingSets(causes, Networks(*networks))
