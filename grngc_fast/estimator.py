@@ -25,6 +25,7 @@ from .planning import (
     Stopwatch,
     check_fit,
     decide,
+    left_out,
     network_of,
     planned,
     recorded,
@@ -48,26 +49,26 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    model : "auto", "mlp", "local", "sets", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps
-        windows (N, L, P), oldest step first, to forecasts (N, P). "auto" takes "local", a perceptron with some hidden units for
-        each target, where it is not too large and forecasts held-out windows better than linear forecasters by two
-        standard errors, as it is or from the causes that each selects alone, refitted; where it is too large, from about 600
-        series on, likewise "sets", the same for each target's own 24 causes, which are found in rounds of screening and
-        training; else "mlp". A module is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
-        (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
+    model : "auto", "mlp", "sets", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
+        (N, L, P), oldest step first, to forecasts (N, P). "sets" is a small network for each target of its own set of the
+        lagged series, found in rounds of screening and training. "auto" takes it where there are 150 windows and it forecasts
+        held-out ones better than linear forecasters, by two standard errors and either a thirteenth of their error or with
+        causes that two penalty strengths agree on; else "mlp". A module is copied for every fit, with the weights that it has;
+        if it offers `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are
+        looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
-        least held-out error of penalised linear forecasters, or of local units, from 250 windows on; else 0.1. A larger one
-        gives sparser graphs.
+        least held-out error of penalised linear forecasters from 250 windows on, or of working sets the largest that is within a
+        standard error of it; else 0.1. A larger one gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
-        more than 512 of them and no linear path; a target 6 to 16 of "local", 16 of "sets"; 8 for each set of `candidates`.
+        more than 512 of them and no linear path; a target 16 of "sets"; 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
-        has to grow with them, and where "auto" had windows enough to judge. With it "mlp" and "local" start at the
+        has to grow with them, and where "auto" had windows enough to judge. With it "mlp" starts at the
         minimum of the loss among linear forecasters, which is found exactly.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 600 at 5e-3
-        of "local"; 10 at 1e-4 of "sets", whose networks are trained as the sets are found; of "mlp" from a linear start 300 at
-        5e-4, above 500 inputs 100 of 512 windows, above 1000 fewer and smaller.
+    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 10 at 1e-4 of
+        "sets", whose networks are trained as the sets are found; of "mlp" from a linear start 300 at 5e-4, above 500 inputs 100
+        of 512 windows, above 1000 fewer and smaller.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five
         or more), stop after `patience` of the fifty evaluations without a lower error on them, and keep the best
         parameters. Off, all windows are trained on, which short series need.
@@ -228,11 +229,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 if plan.linear_start:
                     start_linear(network, trained_on, plan.lam, world, options.verbose)
                 elif plan.model == "sets":
-                    start_sets(network, trained_on, plan.lam, seed, world, options.verbose)
+                    start_sets(network, data, trained_on, plan.lam, seed, world, options.verbose)
             watch.lap("start")
             history = train(network, windows, training, generator, options.verbose, checkpoint=checkpoint, world=world)
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
+        settings |= left_out(network, data, plan.lam)
         scored = scored_part(network, data)
         graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")

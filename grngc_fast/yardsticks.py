@@ -13,7 +13,6 @@ from .jacobian import lag_major
 from .planning import weigh
 from .planning.plan import DEFAULT_LAM
 from .series import Windows
-from .training import TrainingOptions
 from .training.sparse_linear import sparse_linear
 
 RIDGE_STRENGTHS = np.logspace(-2, 4, 25)
@@ -37,8 +36,7 @@ def lasso_scores(windows: Windows, seed: int = 0) -> NDArray[Any]:
     The strength is looked for as that of a fit is, on the first nine tenths of the windows of up to 128 targets that `seed`
     draws; with too few windows it is a fit's default.
     """
-    options = TrainingOptions(0.0, 1, 1, 1.0, validation_fraction=0.0)
-    evidence = weigh(windows, None, None, options, torch.Generator().manual_seed(seed))
+    evidence = weigh(windows, None, torch.Generator().manual_seed(seed))
     lam = DEFAULT_LAM if evidence is None else evidence.lam
     found = sparse_linear(windows.columns(), windows.targets(), lam)
     scores: NDArray[Any] = lag_major(found.weight.abs(), windows.n_lags).cpu().numpy()

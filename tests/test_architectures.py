@@ -171,7 +171,7 @@ def test_modules_without_a_gradient_of_every_window_are_refused(module, message)
     [
         (
             {"model": "gru"},
-            "model='gru' is unknown; use one of 'auto', 'mlp', 'local', 'sets', 'kan', 'lstm', 'tcn' or a torch module",
+            "model='gru' is unknown; use one of 'auto', 'mlp', 'sets', 'kan', 'lstm', 'tcn' or a torch module",
         ),
         ({"model": nn.Linear}, "model=Linear is a class; pass an instance"),
         ({"model": "kan", "model_options": {"gird": 3}}, "'gird', which model='kan' does not know; it takes 'grid'"),

@@ -15,7 +15,7 @@ from benchmarks import accuracy, growth, guard, models, objective, op, penalty, 
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from grngc_fast import GRNGC
-from grngc_fast.models import MLP, LocalMLP
+from grngc_fast.models import MLP, SetMLP
 from grngc_fast.training.sampling import PenaltySample
 from profiling.__main__ import main as profile_main
 
@@ -180,9 +180,9 @@ def test_flops_of_a_step_are_those_of_its_products():
     penalty = 6 * 2 * 10 * p * h
     shared = 2 * n * (2 * p * h + 3 * h * p + 2 * p * p) + 3 * 2 * 2 * p * h
     assert scale.step_flops(MLP(p, hidden=(h,), skip=True), batch, sample) == shared + penalty
-    # A readout of each target's own is no product of matrices.
-    local = 2 * n * (2 * p * p * h + 2 * p * p) + 3 * 2 * 2 * p * 10 * h
-    assert scale.step_flops(LocalMLP(p, 1, h), batch, sample) == local + penalty
+    k = 6
+    sets = 2 * n * (2 * p * k * h + 3 * p * h + 2 * p * k) + 3 * 2 * 2 * 10 * k * h
+    assert scale.step_flops(SetMLP(p, 1, h, set_size=k), batch, sample) == sets + 6 * 2 * 10 * k * h
 
 
 def test_growth_has_exponents_and_a_picture(tmp_path, monkeypatch):

@@ -194,7 +194,10 @@ def test_regulators_targets_and_candidates_intersect():
         ({"candidates": 2 * np.eye(5)}, "candidates holds values other than True and False"),
         ({"candidates": np.full((5, 5), "yes")}, "candidates holds values other than"),
         ({"candidates": pd.DataFrame([[True]], index=["t0"], columns=["A"])}, "columns of candidates names 'A'.* 'a'?"),
-        ({"candidates": np.eye(5), "model": "kan"}, "need model='mlp' with one hidden layer .* got model='kan'"),
+        (
+            {"candidates": np.eye(5), "model": "kan"},
+            "need model='sets', or 'mlp' with one hidden layer .* got model='kan'",
+        ),
         ({"candidates": np.eye(5), "hidden": [4, 4]}, r"one hidden layer .* got hidden=\[4, 4\]"),
         (
             {"candidates": np.eye(5), "model_options": {"residual": True}},
@@ -209,5 +212,5 @@ def test_candidates_that_cannot_be_used_are_named(options, message):
 
 def test_own_modules_read_the_same_causes_for_all_targets():
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(5, 4), torch.nn.Tanh(), torch.nn.Linear(4, 5))
-    with pytest.raises(InputError, match="candidates that differ between targets need model='mlp'"):
+    with pytest.raises(InputError, match="candidates that differ between targets need model='sets', or 'mlp'"):
         GRNGC(module, max_steps=5, candidates=np.eye(5)).fit(drives(40))

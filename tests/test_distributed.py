@@ -20,7 +20,6 @@ import torch.multiprocessing
 
 from grngc_fast import GRNGC, InputError
 from grngc_fast.distributed import World
-from grngc_fast.planning import plan
 from grngc_fast.scoring import sinks as score_sinks
 from grngc_fast.training import Trainer, keeper
 from grngc_fast.training.checkpoint import FILE
@@ -148,6 +147,7 @@ def assert_close(one: dict, two: dict) -> None:
         {"lam": 0.0},
         {"model": "kan"},
         {"model": "lstm", "lags": 2},
+        {"model": "sets", "model_options": {"set_size": 3}},
         {"model": own_module(), "hidden": None},
     ],
     ids=[
@@ -160,6 +160,7 @@ def assert_close(one: dict, two: dict) -> None:
         "no penalty",
         "kan",
         "lstm",
+        "sets",
         "own",
     ],
 )
@@ -170,13 +171,7 @@ def test_two_processes_find_what_one_finds(options, pair):
 
 
 def fit_planned(rank: int, options: dict, data: np.ndarray) -> dict[str, object]:
-    real = plan.LOCAL
-    # A tenth of the steps that local units are tried in.
-    plan.LOCAL = (60, *real[1:])
-    try:
-        found = GRNGC(**{**SIZE, **options}).fit(data)
-    finally:
-        plan.LOCAL = real
+    found = GRNGC(**{**SIZE, **options}).fit(data)
     return {
         **result(found),
         "plan": [found.graph_.metadata[name] for name in ("model", "lam", "linear_start", "evidence")],
@@ -185,8 +180,8 @@ def fit_planned(rank: int, options: dict, data: np.ndarray) -> dict[str, object]
 
 @pytest.mark.parametrize(
     ("options", "n_steps", "model"),
-    [({"hidden": None}, 300, "mlp"), ({"model": "local", "max_steps": 20}, 90, "local")],
-    ids=["weighed", "local"],
+    [({"hidden": None}, 300, "mlp"), ({"model": "mlp", "skip": True, "max_steps": 20}, 90, "mlp")],
+    ids=["weighed", "mlp"],
 )
 def test_two_processes_plan_and_start_linear_as_one_does(options, n_steps, model, pair):
     """Each finds the rows of some targets, which makes the start of none another than that of one process."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from grngc_fast import GRNGC, gradient_l1
-from grngc_fast.models import KAN, MLP, LocalMLP
+from grngc_fast.models import KAN, MLP
 from grngc_fast.planning.start import StartsLinear, start_linear
 from grngc_fast.series import Windows
 from grngc_fast.training import TrainingOptions, train
@@ -27,7 +27,6 @@ MODELS = {
     "all": lambda **more: MLP(
         C, L, (6, 6), skip=True, residual=True, layer_norm=True, weight_norm=True, dropout=0.2, n_targets=E, **more
     ),
-    "local": lambda **more: LocalMLP(C, L, 3, n_targets=E, **more),
 }
 
 
@@ -98,7 +97,7 @@ def test_the_start_is_the_minimum_among_linear_forecasters():
             assert penalised(model, data, lam) > start
 
 
-@pytest.mark.parametrize("model", [MLP(C, L), LocalMLP(C, L, skip=False)], ids=["mlp", "local"])
+@pytest.mark.parametrize("model", [MLP(C, L)], ids=["mlp"])
 def test_a_network_without_a_linear_path_says_so(model):
     with pytest.raises(ValueError, match="pass skip=True"):
         model.start_linear(torch.zeros(C, L * C), torch.zeros(C))
@@ -115,12 +114,11 @@ def standardised(found: GRNGC, X: np.ndarray) -> Windows:
 STILL = {"lam": 0.1, "lags": 2, "skip": True, "max_steps": 1, "learning_rate": 1e-12, "random_state": 0}
 
 
-@pytest.mark.parametrize("model", ["mlp", "local"])
-def test_held_out_windows_take_no_part_in_the_start(model):
+def test_held_out_windows_take_no_part_in_the_start():
     X = windows(200).steps.numpy().copy()
     # What is held out obeys another law.
     X[150:] = np.random.default_rng(1).standard_normal((50, C)).cumsum(0)
-    found = GRNGC(model, **STILL, early_stopping=True, validation_fraction=0.25).fit(X)
+    found = GRNGC("mlp", **STILL, early_stopping=True, validation_fraction=0.25).fit(X)
     data = standardised(found, X)
     seen, held_out = data.split(0.25)
     assert len(held_out) == 50
@@ -130,10 +128,9 @@ def test_held_out_windows_take_no_part_in_the_start(model):
     assert (skip - from_all).norm() > 0.1 * skip.norm()
 
 
-@pytest.mark.parametrize("model", ["mlp", "local"])
-def test_all_windows_take_part_without_early_stopping(model):
+def test_all_windows_take_part_without_early_stopping():
     X = windows(200).steps.numpy()
-    found = GRNGC(model, **STILL).fit(X)
+    found = GRNGC("mlp", **STILL).fit(X)
     data = standardised(found, X)
     expected = sparse_linear(data.columns(), data.targets(), 0.1)
     torch.testing.assert_close(found.model_.skip.detach(), expected.weight, rtol=0, atol=1e-6)

@@ -43,13 +43,13 @@ def test_every_forecaster_is_counted(model: str) -> None:
     assert estimate_memory(300, model=model).parameters > 4 * 300 * 128
 
 
-def test_auto_counts_local_units_where_they_may_be_chosen() -> None:
-    local, mlp = (estimate_memory(400, model=model, hidden=hidden) for model, hidden in (("local", 13), ("mlp", None)))
-    assert local.total > mlp.total
-    assert estimate_memory(400) == local
+def test_auto_counts_working_sets_where_they_may_be_chosen() -> None:
+    sets, mlp = (estimate_memory(400, model=model) for model in ("sets", "mlp"))
+    assert sets.total > mlp.total
+    assert estimate_memory(400) == sets
     assert estimate_memory(400, hidden=128) == mlp
     assert estimate_memory(400, skip=False) == estimate_memory(400, model="mlp", skip=False)
-    assert estimate_memory(400, n_steps=200) == estimate_memory(400, model="mlp", n_steps=200)
+    assert estimate_memory(400, n_steps=150) == estimate_memory(400, model="mlp", n_steps=150)
     mlp, sets = (estimate_memory(1000, model=model) for model in ("mlp", "sets"))
     assert estimate_memory(1000) == max(mlp, sets, key=lambda estimate: estimate.total)
     assert sets.parameters < mlp.parameters / 2

@@ -14,14 +14,13 @@ from sklearn.linear_model import Lasso
 from grngc_fast import GRNGC, load_graph
 from grngc_fast.datasets import lorenz96, var
 from grngc_fast.distributed import World
-from grngc_fast.models import MLP, LocalMLP
+from grngc_fast.models import MLP, SetMLP
 from grngc_fast.planning import FitOptions, plan
-from grngc_fast.planning.evidence import FACTOR, MIN_WINDOWS, PATIENCE, Evidence, weigh
-from grngc_fast.planning.plan import DEFAULT_LAM, LOCAL_WEIGHTS, Plan, decide
-from grngc_fast.planning.refit import refitted_errors
+from grngc_fast.planning.evidence import AGREEMENT, FACTOR, MIN_SET_WINDOWS, MIN_WINDOWS, PATIENCE, Evidence, weigh
+from grngc_fast.planning.plan import DEFAULT_LAM, Plan, decide
 from grngc_fast.series import Windows, candidate_edges
-from grngc_fast.training import TrainingOptions
 from grngc_fast.training.sparse_linear import lam_max
+from grngc_fast.training.working_sets import SetOptions
 
 
 def windows(X: np.ndarray, lags: int = 1, **columns) -> Windows:
@@ -53,26 +52,20 @@ def nothing_weighed(monkeypatch):
     monkeypatch.setattr(plan, "weigh", refused)
 
 
-@pytest.fixture
-def _short_trials(monkeypatch):
-    """Local units are tried in a third of the steps, which are enough for those of `chaotic`."""
-    steps, *rest = plan.LOCAL
-    monkeypatch.setattr(plan, "LOCAL", (steps // 3, *rest))
-
-
 def test_a_linear_process_keeps_the_perceptron_and_starts_linear():
     found = planned(linear())
-    assert (found.model, found.linear_start, found.skip) == ("mlp", True, True)
-    assert not found.evidence.prefers_local
-    assert len(found.evidence.local) == 2
+    assert (found.model, found.linear_start, found.skip, found.set_size) == ("mlp", True, True, None)
+    assert not found.evidence.prefers_sets
+    assert len(found.evidence.sets) >= 3
     assert found.lam == found.evidence.lam
 
 
-def test_chaos_of_local_products_takes_local_units():
+def test_chaos_of_local_products_takes_working_sets():
     found = planned(chaotic())
-    assert (found.model, found.linear_start, found.skip) == ("local", True, True)
-    assert min(error for _, error in found.evidence.local) < found.evidence.to_beat
-    assert found.lam in [lam for lam, _ in found.evidence.local]
+    assert (found.model, found.linear_start, found.skip) == ("sets", False, True)
+    assert 8 <= found.set_size == found.evidence.set_size < 20
+    assert min(error for _, error in found.evidence.sets) < found.evidence.to_beat
+    assert found.lam in [lam for lam, _ in found.evidence.sets]
 
 
 def test_below_the_fewest_windows_nothing_is_weighed(nothing_weighed):
@@ -81,7 +74,6 @@ def test_below_the_fewest_windows_nothing_is_weighed(nothing_weighed):
     assert found.evidence is None
 
 
-@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("lags", [1, 4])
 def test_the_fewest_windows_that_are_weighed(lags):
     few, enough = (planned(linear(MIN_WINDOWS + lags + more), lags=lags) for more in (-1, 0))
@@ -106,7 +98,6 @@ NO_LINEAR_START = {
     "own past": {"regulators": [0, 1, 2]},
     "no skip": {"skip": False},
     "no penalty": {"lam": 0},
-    "local without skip": {"model": "local", "skip": False},
 }
 
 
@@ -120,30 +111,30 @@ def test_what_cannot_start_linear_is_not_weighed(kind, nothing_weighed):
     GRNGC(**{"max_steps": 1, "random_state": 0, **options}).fit(linear())
 
 
-@pytest.mark.usefixtures("_short_trials")
 def test_regulators_that_all_targets_have_may_start_linear():
     assert planned(linear(), regulators=[0, 1, 2], targets=[1, 2]).linear_start
     assert planned(linear(), regulators=[0, 1, 2], own_past=False).linear_start
 
 
-@pytest.mark.usefixtures("_short_trials")
-def test_local_units_are_tried_up_to_their_number_of_weights(monkeypatch):
-    X = chaotic()
-    monkeypatch.setattr(plan, "LOCAL_WEIGHTS", 6 * 20 * 20)
+@pytest.mark.parametrize(("more", "model"), [(-1, "mlp"), (0, "sets")])
+def test_few_windows_are_enough_for_sets_that_win_clearly(more, model):
+    X = lorenz96(20, MIN_SET_WINDOWS + 1 + more, 10.0, seed=0).X
     found = planned(X)
-    assert (found.model, found.hidden) == ("local", (6,))
-    monkeypatch.setattr(plan, "LOCAL_WEIGHTS", 6 * 20 * 20 - 1)
-    found = planned(X)
-    assert found.model == "sets"
-    assert found.evidence.local == ()
-    assert len(found.evidence.sets) == 2
+    assert found.model == model
+    assert (found.evidence is not None) == (model == "sets")
+    few = planned(linear(MIN_SET_WINDOWS + 1))
+    assert (few.model, few.evidence, few.lam) == ("mlp", None, DEFAULT_LAM)
 
 
-def test_too_many_series_for_local_units_are_never_given_them():
-    n_series = math.isqrt(LOCAL_WEIGHTS // 6) + 1
-    found = planned(np.random.default_rng(0).standard_normal((MIN_WINDOWS + 1, n_series)))
-    assert found.model == "mlp"
-    assert found.evidence.local == ()
+def test_sets_have_room_for_the_causes_that_stand_out():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal((600, 40)), np.zeros((40, 40))
+    for row in weight:
+        row[rng.choice(40, 12, replace=False)] = rng.choice([-0.4, 0.4], 12)
+    for t in range(1, len(x)):
+        x[t] += weight @ np.tanh(x[t - 1])
+    assert planned(x, model="sets").set_size >= 24 > planned(chaotic(), model="sets").set_size
+    assert planned(x, model="sets", model_options={"set_size": 5}).set_size == 5
 
 
 @pytest.mark.parametrize(
@@ -153,10 +144,9 @@ def test_too_many_series_for_local_units_are_never_given_them():
 def test_a_network_that_was_asked_for_is_not_held_against_another(option, value):
     found = planned(chaotic(), **{option: value})
     assert found.model == "mlp"
-    assert found.evidence is None or found.evidence.local == ()
+    assert found.evidence is None or found.evidence.sets == ()
 
 
-@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("X", [linear(), chaotic()], ids=["linear", "chaotic"])
 def test_explicit_options_are_kept(X):
     given = {"lam": 0.07, "hidden": (5, 4), "skip": True, "max_steps": 17, "learning_rate": 0.003}
@@ -166,19 +156,17 @@ def test_explicit_options_are_kept(X):
     found = planned(X, lam=0.07, max_steps=17, learning_rate=0.003)
     assert (found.lam, found.max_steps, found.learning_rate) == (0.07, 17, 0.003)
     assert [lam for lam, _ in found.evidence.linear] == [0.07]
-    assert [lam for lam, _ in found.evidence.local] == [0.07]
-    assert planned(X, model="local", hidden=(3,), lam=0.07).hidden == (3,)
+    assert [lam for lam, _ in found.evidence.sets] == [0.07]
+    assert planned(X, model="sets", hidden=(3,), lam=0.07).hidden == (3,)
 
 
-@pytest.mark.usefixtures("_short_trials")
 def test_the_same_seed_plans_the_same():
     X = chaotic()
     first, again, other = (planned(X, seed=seed) for seed in (4, 4, 5))
     assert first == again
-    assert first.evidence.local != other.evidence.local
+    assert first.evidence.sets != other.evidence.sets
 
 
-@pytest.mark.usefixtures("_short_trials")
 @pytest.mark.parametrize("X", [linear(), chaotic(), linear(60)], ids=["linear", "chaotic", "short"])
 def test_the_plan_is_recorded_with_the_graph(X, tmp_path):
     found = GRNGC(max_steps=3, random_state=0).fit(X)
@@ -192,8 +180,8 @@ def test_the_plan_is_recorded_with_the_graph(X, tmp_path):
     assert (evidence is None) == (like is None) == (len(X) < MIN_WINDOWS)
     if evidence is not None:
         np.testing.assert_allclose(evidence["linear"], like["linear"], rtol=1e-3)
-        np.testing.assert_allclose(evidence["local"], like["local"], rtol=0.1)
-    assert isinstance(found.model_, LocalMLP if recorded["model"] == "local" else MLP)
+        np.testing.assert_allclose(evidence["sets"], like["sets"], rtol=0.1)
+    assert isinstance(found.model_, SetMLP if recorded["model"] == "sets" else MLP)
     assert (found.model_.skip is not None) == recorded["skip"]
     assert json.loads(json.dumps(found.graph_.metadata)) is not None
     found.graph_.save(tmp_path / "graph.npz")
@@ -212,7 +200,7 @@ def held_out_errors(data: Windows, lams: list[float]) -> list[float]:
 
 def test_errors_weighed_are_those_of_windows_held_out():
     data = windows(linear(500))
-    found = weigh(data, None, None, TrainingOptions(0.0, 1, 64, 1e-3), torch.Generator().manual_seed(0))
+    found = weigh(data, None, torch.Generator().manual_seed(0))
     lams, errors = zip(*found.linear, strict=True)
     training = data.split(0.1)[0]
     assert lams[0] == pytest.approx(FACTOR * lam_max(training.columns(), training.targets()), rel=1e-5)
@@ -224,87 +212,50 @@ def test_errors_weighed_are_those_of_windows_held_out():
 
 def test_targets_that_do_not_move_are_not_weighed():
     x = np.random.default_rng(0).standard_normal((400, 200)).astype(np.float32)
-    options, still = TrainingOptions(0.0, 1, 64, 1e-3), torch.arange(60, 200)
+    still = torch.arange(60, 200)
     x[:360, still] = 0
     data = Windows.from_trajectories([x], 1)
-    assert weigh(data, None, None, options, torch.Generator().manual_seed(0)) is not None
-    assert weigh(data.of_targets(still), None, None, options, torch.Generator().manual_seed(0)) is None
+    assert weigh(data, None, torch.Generator().manual_seed(0)) is not None
+    assert weigh(data.of_targets(still), None, torch.Generator().manual_seed(0)) is None
     x[:360, :60] = 0
     data = Windows.from_trajectories([x], 1)
-    assert weigh(data, None, None, options, torch.Generator().manual_seed(0)) is None
+    assert weigh(data, None, torch.Generator().manual_seed(0)) is None
 
 
-def test_the_smallest_error_decides_and_a_tie_is_no_reason_for_local_units():
+def test_the_smallest_error_decides_and_a_tie_is_no_reason_for_sets():
     linear_errors = ((0.4, 0.9), (0.2, 0.7), (0.1, 0.8))
     assert Evidence(linear_errors).lam == 0.2
-    worse, equal, better = (Evidence(linear_errors, ((0.2, 0.8), (0.4, e)), 0.5) for e in (0.6, 0.5, 0.4))
-    assert [e.prefers_local for e in (worse, equal, better)] == [False, False, True]
+    worse, equal, better = (Evidence(linear_errors, ((0.2, 0.8), (0.4, e)), 0.5, sets_lam=0.4) for e in (0.6, 0.5, 0.4))
+    assert [e.prefers_sets for e in (worse, equal, better)] == [False, False, True]
     assert [e.lam for e in (worse, equal, better)] == [0.2, 0.2, 0.4]
 
 
-def test_refitted_local_units_win_by_the_margin_and_only_where_they_lost_before():
-    linear_errors, local = ((0.4, 0.9), (0.2, 0.7)), ((0.2, 0.8), (0.4, 0.75))
-    lost = Evidence(linear_errors, local, 0.7, 0.01)
-    assert not lost.prefers_local
-    assert not replace(lost, refitted=(0.65, 0.7, 0.06)).prefers_local
-    won = replace(lost, refitted=(0.65, 0.7, 0.04))
-    assert won.prefers_local
-    assert won.lam == 0.4
+def test_sets_win_by_the_margin_and_by_much_or_in_agreement():
+    found = Evidence(((0.2, 0.7),), ((0.2, 0.68),), 0.7, 0.01, agreement=AGREEMENT)
+    assert found.prefers_sets
+    assert not replace(found, margin=0.03).prefers_sets
+    assert not replace(found, agreement=AGREEMENT - 0.01).prefers_sets
+    assert replace(found, agreement=0.0, sets=((0.2, 0.6),)).prefers_sets
+    assert not replace(found, sets=()).prefers_sets
 
 
 def test_of_one_target_the_margin_is_taken_over_windows():
-    def build(n_targets: int) -> LocalMLP:
-        return LocalMLP(80, 1, 2, n_targets=n_targets, generator=torch.Generator().manual_seed(0))
-
     data = windows(var(80, 300, 1, seed=0).X).of_targets(torch.tensor([3]))
-    options = TrainingOptions(0.0, 5, 64, 1e-3, validation_fraction=0.0)
-    found = weigh(data, 0.1, build, options, torch.Generator().manual_seed(0))
+    found = weigh(data, 0.1, torch.Generator().manual_seed(0), 0, SetOptions(first_steps=5, steps=5))
     assert 0 < found.margin < math.inf
-    assert found.refitted is None or 0 < found.refitted[2] < math.inf
 
 
-def test_a_selection_is_worth_what_its_causes_forecast():
-    """x_0 and x_1 move the first target by their product, which no linear forecaster sees, x_2 and x_3 the second."""
-    x = np.random.default_rng(0).standard_normal((600, 8)).astype(np.float32)
-    x[1:, 6] = x[:-1, 0] * x[:-1, 1] + 0.1 * x[1:, 6]
-    x[1:, 7] = x[:-1, 2] + x[:-1, 3] + 0.1 * x[1:, 7]
-    training, held_out = windows(x).of_targets(torch.tensor([6, 7])).split(0.1)
-
-    def errors(*selected: list[int]) -> list[float]:
-        scores = torch.zeros(2, 8)
-        for target, causes in enumerate(selected):
-            scores[target, causes] = 1 + torch.arange(len(causes)) / 10
-        generator = torch.Generator().manual_seed(0)
-        return refitted_errors(scores, training, held_out, generator).mean(0).tolist()
-
-    product, total = errors([0, 1, 4, 5], [2, 3, 4, 5])
-    assert product < 0.3
-    assert total < 0.1
-    product, total = errors([0, 2, 3, 5], [0, 1, 2, 5])
-    assert product > 0.6
-    assert 0.4 < total < 0.7
-
-
-def test_a_penalised_network_that_found_the_causes_is_preferred_for_them():
-    """Lorenz-96 with F = 40: shrunk, local units forecast hardly better than the linear forecaster; refitted they do."""
-    data = windows(lorenz96(100, 500, 40.0, seed=0).X)
-    options = TrainingOptions(0.0, 600, 64, 5e-3, validation_fraction=0.0)
-
-    def build(n_targets: int) -> LocalMLP:
-        return LocalMLP(100, 1, 8, n_targets=n_targets, generator=torch.Generator().manual_seed(0))
-
-    found = weigh(data, 0.2, build, options, torch.Generator().manual_seed(0))
-    assert found.local[0][1] > found.to_beat
-    assert found.refitted is not None
-    assert found.prefers_local
-
-
-def test_local_units_are_held_against_the_linear_forecaster_of_the_same_targets():
+def test_sets_are_held_against_the_linear_forecaster_of_the_same_targets():
     data = windows(var(80, 300, 1, seed=0).X)
-    options = TrainingOptions(0.0, 5, 64, 1e-3, validation_fraction=0.0)
-    found = weigh(data, 0.1, lambda n: LocalMLP(80, 1, 2, n_targets=n), options, torch.Generator().manual_seed(3))
+    found = weigh(data, 0.1, torch.Generator().manual_seed(3), 0, SetOptions(first_steps=5, steps=5))
     some = torch.randperm(80, generator=torch.Generator().manual_seed(3))[:64]
     assert found.to_beat == pytest.approx(held_out_errors(data.of_targets(some), [0.1])[0], rel=1e-3)
     assert found.to_beat != pytest.approx(found.linear[0][1], rel=1e-4)
-    # Five small steps from there are hardly anywhere else.
-    assert found.local[0][1] == pytest.approx(found.to_beat, rel=0.05)
+
+
+def test_of_strengths_as_good_as_equal_the_strongest_is_taken():
+    data = windows(lorenz96(20, 500, 40.0, seed=0).X)
+    found = weigh(data, None, torch.Generator().manual_seed(0), 0, SetOptions())
+    least = min(found.sets, key=lambda pair: pair[1])
+    assert found.sets_lam in [lam for lam, _ in found.sets if lam >= least[0]]
+    assert found.lam == found.sets_lam

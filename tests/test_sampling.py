@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grngc_fast.distributed import World
-from grngc_fast.models import KAN, MLP, LocalMLP
+from grngc_fast.models import KAN, MLP, SetMLP
 from grngc_fast.series import Windows
 from grngc_fast.training import Trainer, TrainingOptions
 from grngc_fast.training.sampling import PenaltySample
@@ -26,15 +26,15 @@ def mlp() -> MLP:
     return model
 
 
-def local() -> LocalMLP:
-    model = LocalMLP(P, LAGS, 3)
+def sets() -> SetMLP:
+    model = SetMLP(P, LAGS, 3, set_size=5)
     torch.nn.init.normal_(model.skip)
     return model
 
 
 MODELS = {
     "MLP with a linear path": mlp,
-    "LocalMLP": local,
+    "SetMLP": sets,
     "KAN": lambda: KAN(P, LAGS, (5,)),
     "a module of one's own": lambda: torch_models.deep(P, LAGS),
 }

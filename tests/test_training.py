@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from grngc_fast import FitDivergedWarning, InputError, gradient_l1
 from grngc_fast.distributed import World
-from grngc_fast.models import LSTM, MLP, LocalMLP
+from grngc_fast.models import LSTM, MLP, SetMLP
 from grngc_fast.models.linear_path import products_put_off
 from grngc_fast.series import Windows
 from grngc_fast.training import Trainer, TrainingOptions, train
@@ -197,7 +197,9 @@ def test_the_steps_are_those_of_torchs_adam_with_cosine_decay():
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3])
-@pytest.mark.parametrize("build", [lambda: MLP(4, 2, (6,), skip=True), lambda: LocalMLP(4, 2, 3)], ids=["mlp", "local"])
+@pytest.mark.parametrize(
+    "build", [lambda: MLP(4, 2, (6,), skip=True), lambda: SetMLP(4, 2, 3, set_size=5)], ids=["mlp", "sets"]
+)
 def test_gradients_of_a_step_are_those_of_autograd(build, lam, monkeypatch):
     model = build().double()
     torch.nn.init.normal_(model.skip)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from grngc_fast import gradient_l1
-from grngc_fast.models import KAN, LSTM, MLP, TCN, LocalMLP, SetMLP
+from grngc_fast.models import KAN, LSTM, MLP, TCN, SetMLP
 from tests import reference
 
 from .. import guard
@@ -23,7 +23,6 @@ NETWORKS: dict[str, Callable[[int], nn.Module]] = {
     "MLP": lambda p: MLP(p, 1, (128,)),
     "MLP, skip": lambda p: MLP(p, 1, (64,), skip=True),
     "MLP, two layers": lambda p: MLP(p, 1, (64, 64)),
-    "local": lambda p: LocalMLP(p, 1, 8),
     "sets": lambda p: SetMLP(p, 1, 16),
     "KAN": lambda p: KAN(p, 1, (64,)),
     "LSTM": lambda p: LSTM(p, 2, 32),

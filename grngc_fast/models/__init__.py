@@ -3,7 +3,6 @@
 from .build import FORECASTERS, adopt, build, options_of, refuse_candidates
 from .grouped import GroupedMLP
 from .kan import KAN
-from .local import LocalMLP
 from .lstm import LSTM
 from .mlp import MLP
 from .own_past import OwnPast
@@ -17,7 +16,6 @@ __all__ = [
     "MLP",
     "TCN",
     "GroupedMLP",
-    "LocalMLP",
     "OwnPast",
     "SetMLP",
     "adopt",

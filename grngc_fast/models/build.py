@@ -15,7 +15,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ..errors import InputError
 from .grouped import GroupedMLP
 from .kan import KAN
-from .local import LocalMLP
 from .lstm import LSTM
 from .mlp import MLP
 from .sets import SetMLP
@@ -23,7 +22,6 @@ from .tcn import TCN
 
 FORECASTERS: dict[str, type[nn.Module]] = {
     "mlp": MLP,
-    "local": LocalMLP,
     "sets": SetMLP,
     "kan": KAN,
     "lstm": LSTM,
@@ -56,7 +54,8 @@ def build(
     Parameters
     ----------
     n_series, n_targets : C series in and E out.
-    allowed : (E, C) boolean, which of those in each of those out may read; None for all. Only for "mlp" of one hidden layer.
+    allowed : (E, C) boolean, which of those in each of those out may read; None for all. Only for "sets", which are limited by
+        it as they are found, and "mlp" of one hidden layer.
     hidden : widths of the hidden layers; for "lstm" equal ones, one for each stacked layer; for "tcn" the channels.
     activation : None for the forecaster's own default.
     options : further arguments of its class.
@@ -86,7 +85,7 @@ def build(
         if "activation" not in inspect.signature(FORECASTERS[name]).parameters:
             raise InputError(f"activation={activation!r}: model={name!r} has none to choose; leave it None")
         arguments["activation"] = activation
-    if allowed is not None:
+    if allowed is not None and name != "sets":
         forecaster = GroupedMLP
         arguments |= _grouped(name, hidden, options, allowed)
         del arguments["n_targets"]
@@ -99,7 +98,8 @@ def build(
 def refuse_candidates(given: str) -> NoReturn:
     """InputError: what was given cannot read other causes for other targets."""
     raise InputError(
-        f"candidates that differ between targets need model='mlp' with one hidden layer and no model_options; got {given}"
+        "candidates that differ between targets need model='sets', or 'mlp' with one hidden layer and no model_options; got"
+        f" {given}"
     )
 
 
@@ -116,11 +116,10 @@ def _grouped(name: str, hidden: Sequence[int], options: Mapping[str, Any], allow
 def _widths(name: str, hidden: Sequence[int]) -> dict[str, Any]:
     if name in ("mlp", "kan"):
         return {"hidden": tuple(hidden)}
-    if len(set(hidden)) > 1 or (name in ("tcn", "local", "sets") and len(hidden) > 1):
+    if len(set(hidden)) > 1 or (name in ("tcn", "sets") and len(hidden) > 1):
         several = {
             "lstm": "one width for all its layers",
             "tcn": "one width; n_levels in model_options makes it deeper",
-            "local": "one number of units for each target",
             "sets": "one number of units for each target",
         }[name]
         raise InputError(f"hidden={list(hidden)}: model={name!r} takes {several}")

@@ -1,8 +1,11 @@
-"""Small networks of each target's own causes: what is non-linear at thousands of series."""
+"""Small networks of each target's own inputs: what is non-linear at thousands of series."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Block, GroupedFactors
@@ -12,18 +15,12 @@ from .checks import check_inputs
 _SILU = ACTIVATIONS["silu"]
 
 
-def set_columns(causes: Tensor, n_lags: int, n_series: int) -> Tensor:
-    """(E, L c) columns of lag-major inputs that sets (E, c) of causes among `n_series` read."""
-    lags = torch.arange(n_lags, device=causes.device)[:, None] * n_series
-    return (lags + causes[:, None]).flatten(1)
-
-
 class SetMLP(nn.Module):
-    """y_i = readout_i silu(W_i x_i + b_i) + bias_i + skip_i x_i, x_i the lags of target i's own set of causes.
+    """y_i = readout_i silu(W_i x_i + b_i) + bias_i + skip_i x_i, x_i target i's own set of the L C lagged series.
 
-    A series outside of a target's set has gradient zero, as a coordinate outside of a lasso's active set has weight zero: the
-    penalty is that of one network of E h hidden units with a sparse first layer. Work and parameters grow as E c h. The sets
-    are found in rounds (`grngc_fast.training.working_sets`) and given by `start`; before that they are the first c series.
+    A lagged series outside of a target's set has gradient zero, as a coordinate outside of a lasso's active set has weight zero:
+    the penalty is that of one network of E h hidden units with a sparse first layer. Work and parameters grow as E K h. The sets
+    are found in rounds (`grngc_fast.training.working_sets`) and given by `start`; before that they are the first K inputs.
 
     Parameters
     ----------
@@ -32,18 +29,22 @@ class SetMLP(nn.Module):
     hidden : h, hidden units of each target.
     skip : must be True: sets are found for networks with a linear path.
     n_targets : E, the number of series out; default C.
-    n_causes : c, the size of each set; all series where they are fewer.
+    set_size : K, inputs of each target to begin with; all where they are fewer. `start` may bring more.
     generator : source of the initial weights; default torch's global one.
+
+    Attributes
+    ----------
+    columns : (E, K) the inputs of each set, lag * C + series, the most recent step lag 0; -1 where a set is smaller.
 
     Shapes: x (N, L, C), oldest step first, to (N, E).
 
     Example
     -------
-    >>> SetMLP(n_series=6, n_lags=2, hidden=4, n_causes=3)(torch.zeros(5, 2, 6)).shape
+    >>> SetMLP(n_series=6, n_lags=2, hidden=4, set_size=3)(torch.zeros(5, 2, 6)).shape
     torch.Size([5, 6])
     """
 
-    causes: Tensor
+    columns: Tensor
 
     def __init__(
         self,
@@ -53,50 +54,58 @@ class SetMLP(nn.Module):
         skip: bool = True,
         *,
         n_targets: int | None = None,
-        n_causes: int = 24,
+        set_size: int = 16,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         n_targets = n_series if n_targets is None else n_targets
-        if min(n_series, n_lags, hidden, n_targets, n_causes) < 1:
+        if min(n_series, n_lags, hidden, n_targets, set_size) < 1:
             raise ValueError(
-                f"n_series={n_series}, n_lags={n_lags}, hidden={hidden}, n_targets={n_targets} and n_causes={n_causes} must be"
+                f"n_series={n_series}, n_lags={n_lags}, hidden={hidden}, n_targets={n_targets} and set_size={set_size} must be"
                 " positive"
             )
         if not skip:
             raise ValueError("working sets are found for networks with a linear path; leave skip None or True")
         self.n_series, self.n_lags, self.n_targets = n_series, n_lags, n_targets
-        n_causes = min(n_causes, n_series)
-        n_inputs = n_lags * n_causes
-        self.register_buffer("causes", torch.arange(n_causes).repeat(n_targets, 1))
-        self.encoder = nn.Parameter(torch.randn(n_targets, hidden, n_inputs, generator=generator) / n_inputs**0.5)
+        size = min(set_size, n_series * n_lags)
+        self.register_buffer("columns", torch.arange(size).repeat(n_targets, 1))
+        self.encoder = nn.Parameter(torch.randn(n_targets, hidden, size, generator=generator) / size**0.5)
         self.encoder_bias = nn.Parameter(torch.zeros(n_targets, hidden))
         self.readout = nn.Parameter(torch.randn(n_targets, hidden, generator=generator) / hidden**0.5)
         self.readout_bias = nn.Parameter(torch.zeros(n_targets))
-        self.skip = nn.Parameter(torch.zeros(n_targets, n_inputs))
+        self.skip = nn.Parameter(torch.zeros(n_targets, size))
 
     def forward(self, x: Tensor) -> Tensor:
-        z = self._read(x, self.causes)
+        z = self._read(x, self.columns)
         hidden = _SILU.value(torch.baddbmm(self.encoder_bias[:, None], z, self.encoder.mT))
         forecast = torch.bmm(self.readout[:, None], hidden.mT) + torch.bmm(self.skip[:, None], z.mT)
         return forecast.squeeze(1).mT + self.readout_bias
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> GroupedFactors:
         """Factors of d forecast / d x at x (N, L, C); rows `targets` or all."""
-        parts = (self.causes, self.encoder, self.encoder_bias, self.readout, self.skip)
-        causes, encoder, bias, readout, skip = (p if targets is None else p[targets] for p in parts)
-        pre = torch.baddbmm(bias[:, None], self._read(x, causes), encoder.mT)
+        parts = (self.columns, self.encoder, self.encoder_bias, self.readout, self.skip)
+        columns, encoder, bias, readout, skip = (p if targets is None else p[targets] for p in parts)
+        pre = torch.baddbmm(bias[:, None], self._read(x, columns), encoder.mT)
         slopes = _SILU.slope(pre).transpose(0, 1)
-        rows = torch.arange(len(causes), device=x.device)
-        block = Block(readout[:, None], encoder, slopes, skip[:, None], rows[:, None], causes)
-        return GroupedFactors((block,), len(x), len(causes), self.n_series, self.n_lags)
+        rows = torch.arange(len(columns), device=x.device)
+        block = Block(readout[:, None], encoder, slopes, skip[:, None], rows[:, None], columns)
+        # Lag and series are one index here.
+        return GroupedFactors((block,), len(x), len(columns), self.n_series * self.n_lags, 1)
+
+    def slopes(self, x: Tensor, targets: Tensor) -> Tensor:
+        """(T, N, h) of the forecasts of `targets` with respect to each unit's input, readout included, at x (N, L, C)."""
+        z = self._read(x, self.columns[targets])
+        pre = torch.baddbmm(self.encoder_bias[targets][:, None], z, self.encoder[targets].mT)
+        return _SILU.slope(pre) * self.readout[targets][:, None]
 
     @torch.no_grad()
-    def start(self, causes: Tensor, networks: Networks) -> None:
-        """Take sets (E, c) of columns, no column twice in a row, and the weights of networks that were trained on them."""
-        self.causes.copy_(causes)
+    def start(self, columns: Tensor, networks: Networks) -> None:
+        """Take sets (E, K) of any size, no input twice in a row, and the weights of networks that were trained on them."""
+        self._resize(columns.shape[1])
+        self.columns.copy_(columns)
         own = self.encoder, self.encoder_bias, self.readout, self.readout_bias, self.skip
-        given = networks.encoder.mT, networks.encoder_bias, networks.readout, networks.readout_bias, networks.skip
+        skip = networks.skip[:, : columns.shape[1]]
+        given = networks.encoder.mT, networks.encoder_bias, networks.readout, networks.readout_bias, skip
         for parameter, value in zip(own, given, strict=True):
             parameter.copy_(value)
 
@@ -110,9 +119,23 @@ class SetMLP(nn.Module):
         """Numbers that a step keeps for one window: inputs read, units and their slopes, Jacobian."""
         return self.n_targets * (3 * self.skip.shape[1] + 4 * self.readout.shape[1])
 
-    def _read(self, x: Tensor, causes: Tensor) -> Tensor:
-        """(E, N, L * c), lag-major, most recent step first."""
+    def _read(self, x: Tensor, columns: Tensor) -> Tensor:
+        """(E, N, K), zeros for what is padded."""
         check_inputs(x, self.n_lags, self.n_series)
-        # Rows of the transposed windows are gathered whole.
-        columns = x.flip(1).permute(1, 2, 0).flatten(0, 1)
-        return columns[set_columns(causes, self.n_lags, self.n_series)].mT
+        # Rows of the transposed windows are gathered whole; the last one is what -1 reads.
+        rows = F.pad(x.flip(1).permute(1, 2, 0).flatten(0, 1), (0, 0, 0, 1))
+        return rows[columns].mT
+
+    def _resize(self, size: int) -> None:
+        """Room for sets of this size, in the same parameters: an optimiser may hold them."""
+        if size != self.columns.shape[1]:
+            self.columns = self.columns.new_full((self.n_targets, size), -1)
+            self.encoder.data = self.encoder.data.new_zeros(*self.encoder.shape[:2], size)
+            self.skip.data = self.skip.data.new_zeros(self.n_targets, size)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """Sets may have grown since this network was made."""
+        columns = state_dict.get(prefix + "columns")
+        if columns is not None and columns.ndim == 2 and len(columns) == self.n_targets:
+            self._resize(columns.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *args)

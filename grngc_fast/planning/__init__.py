@@ -1,5 +1,6 @@
 """Before the training: what was asked for, what held-out evidence decides, whether it fits, and where a run was."""
 
+from .certificate import left_out
 from .evidence import Evidence, weigh
 from .memory import MemoryEstimate, check_fit, estimate_memory
 from .network import network_of, scored_part
@@ -23,6 +24,7 @@ __all__ = [
     "decide",
     "estimate_memory",
     "lambda_path",
+    "left_out",
     "network_of",
     "planned",
     "recorded",

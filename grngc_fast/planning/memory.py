@@ -17,11 +17,11 @@ from ..scoring.blocks import BLOCK_BYTES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
 from ..training.sparse_linear import BLOCK_ELEMENTS
-from ..training.working_sets import TILE
-from .evidence import MIN_WINDOWS
+from ..training.working_sets.search import TILE
+from .evidence import MIN_SET_WINDOWS
 from .machine import as_bytes, available_memory, shown
 from .options import FitOptions
-from .plan import FEWEST_LOCAL_HIDDEN, HIDDEN, SET_HIDDEN, SKIP_ABOVE_INPUTS, Plan, local_units
+from .plan import HIDDEN, SET_HIDDEN, SKIP_ABOVE_INPUTS, Plan
 
 # Arrays as large as all parameters that exist together in training.
 GRADIENTS = 1
@@ -126,11 +126,8 @@ def estimate_memory(
     if model not in ("auto", *FORECASTERS):
         raise InputError(f"model={model!r} is unknown; use one of 'auto', {', '.join(map(repr, FORECASTERS))}")
     chosen: list[tuple[str, int | Sequence[int] | None]] = [("mlp" if model == "auto" else model, hidden)]
-    units = local_units(effects, causes * lags)
-    open_to_local = model == "auto" and hidden is None and not model_options and skip is not False
-    if open_to_local and units >= FEWEST_LOCAL_HIDDEN and n_steps >= MIN_WINDOWS:
-        chosen.append(("local", units))
-    elif open_to_local and n_steps >= MIN_WINDOWS:
+    open_to_sets = model == "auto" and hidden is None and not model_options and skip is not False
+    if open_to_sets and n_steps > MIN_SET_WINDOWS:
         chosen.append(("sets", SET_HIDDEN))
     estimates = []
     for name, given in chosen:
@@ -141,7 +138,7 @@ def estimate_memory(
             if isinstance(given, int)
             else tuple(given)
         )
-        linear = (name in ("local", "sets") or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
+        linear = (name == "sets" or causes * lags > SKIP_ABOVE_INPUTS) if skip is None else skip
         with torch.device("meta"):
             network = build(
                 name, causes, effects, None, lags, widths, None, linear, model_options or {}, torch.Generator("cpu")
@@ -157,7 +154,7 @@ def estimate_memory(
                 dense=edges_per_target is None and not scores_file,
                 edges_per_target=edges_per_target,
                 sampled=score_windows is not None,
-                linear_start=linear and name in ("mlp", "local"),
+                linear_start=linear and name == "mlp",
             )
         )
     return max(estimates, key=lambda estimate: estimate.total)

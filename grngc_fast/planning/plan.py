@@ -13,7 +13,7 @@ import torch
 
 from ..distributed import World
 from ..errors import InputError
-from ..models import LocalMLP, options_of
+from ..models import options_of
 from ..series import CandidateEdges, Windows
 from ..training import TrainingOptions
 from ..training.working_sets import SetOptions
@@ -27,14 +27,10 @@ HIDDEN = 128
 # Of each network where the candidates of targets differ: on 100 genes of DREAM4 with 20 decoys to a target 8, 32 and 128 units
 # gave AUPRC .42, .35 and .30 among the candidates, in a third of the time.
 GROUP_HIDDEN = 8
-# Local units for each target, and the weights of all of them that are worth their time without being asked for.
-LOCAL_HIDDEN, FEWEST_LOCAL_HIDDEN, LOCAL_WEIGHTS = 16, 6, 2**21
-# Steps, learning rate and windows to a step: from random weights, of local units, of what is left to learn after a linear start.
-COLD, LOCAL, WARM, WARM_LARGE = (1000, 2e-3, 64), (600, 5e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
+# Steps, learning rate and windows to a step: from random weights, of what is left to learn after a linear start.
+COLD, WARM, WARM_LARGE = (1000, 2e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
 # Of networks of working sets, which are trained as these are found: what is left is to see that they stay there.
 SETS, SET_HIDDEN = (10, 1e-4, 64), 16
-# Of the pilot that weighs local units, in as many steps.
-PILOT_HIDDEN = 8
 # Above so many inputs thin products are slow: a step of 64 windows of 1000 series took .35 of the time that its flops take at the
 # sgemm rate, one of 512 windows .71, and 100 of these find what 300 of those find.
 LARGE_INPUTS = 500
@@ -53,6 +49,7 @@ class Plan:
     model, lam, hidden, skip, max_steps, learning_rate, batch_size : as of `GRNGC`; `model` the forecaster's name.
     linear_start : train from the best penalised linear forecaster. Of "sets" training starts at what was found with them.
     evidence : what was held against one another, None where nothing was.
+    set_size : inputs of each target of "sets" to begin with; None of others.
     """
 
     model: str
@@ -64,6 +61,7 @@ class Plan:
     batch_size: int
     linear_start: bool
     evidence: Evidence | None = None
+    set_size: int | None = None
 
     @property
     def evaluate_every(self) -> int | None:
@@ -87,11 +85,12 @@ class Plan:
         found = self.evidence
         weighed = found and {
             "linear": found.linear,
-            "local": found.local,
             "sets": found.sets,
-            "to_beat": found.to_beat if found.local or found.sets else None,
+            "to_beat": found.to_beat if found.sets else None,
             "margin": found.margin,
-            "refitted": found.refitted and list(found.refitted),
+            "sets_lam": found.sets_lam if found.sets else None,
+            "set_size": found.set_size,
+            "agreement": found.agreement if len(found.sets) > 1 else None,
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
@@ -122,6 +121,8 @@ def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str
         decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
         return {**settings, **decided, "model": type(options.own_module).__qualname__}
     further = {**options_of(plan.model), **(options.model_options or {})}
+    if plan.set_size is not None:
+        further["set_size"] = plan.set_size
     shown = {k: v if isinstance(v, plain) else repr(v) for k, v in further.items()}
     return {**settings, **plan.settings(), "model_options": shown}
 
@@ -129,64 +130,39 @@ def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str
 def _set_options(options: FitOptions) -> SetOptions:
     """As the network that is built of the same options will have it."""
     chosen = SetOptions() if options.hidden is None else SetOptions(units=options.hidden[0])
-    n_causes = (options.model_options or {}).get("n_causes", chosen.n_causes)
-    if isinstance(n_causes, bool) or not isinstance(n_causes, numbers.Integral) or n_causes < 1:
-        raise InputError(f"model_options has n_causes={n_causes!r}; it must be a whole number, 1 or more")
-    return dataclasses.replace(chosen, n_causes=int(n_causes))
+    set_size = (options.model_options or {}).get("set_size", chosen.set_size)
+    if isinstance(set_size, bool) or not isinstance(set_size, numbers.Integral) or set_size < 1:
+        raise InputError(f"model_options has set_size={set_size!r}; it must be a whole number, 1 or more")
+    return dataclasses.replace(chosen, set_size=int(set_size))
 
 
-def local_units(n_effects: int, n_inputs: int) -> int:
-    """Hidden units for each target; below `FEWEST_LOCAL_HIDDEN` they are taken only when asked for."""
-    return max(1, min(LOCAL_HIDDEN, LOCAL_WEIGHTS // (n_effects * n_inputs)))
+def _set_size(chosen: SetOptions | None, options: FitOptions, evidence: Evidence | None) -> int:
+    """As given, as weighed, or the default."""
+    assert chosen is not None
+    weighed = None if options.model_options or evidence is None else evidence.set_size
+    return weighed or chosen.set_size
 
 
 def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
     """Fill in what the `options` of `GRNGC` leave open (None, or model="auto").
 
-    Local units, or where those would be too many working sets, a shared hidden layer beside a linear path, and the penalty
-    strength are chosen by the error on held-out windows where there are enough of them and every target reads all causes; see
-    `weigh`.
-
-    Raises
-    ------
-    InputError : model="sets" where a target does not read its own past among the causes, or not all causes.
+    Working sets or a shared hidden layer beside a linear path, and the penalty strength, are chosen by the error on held-out
+    windows where there are enough of them and every target reads all causes; see `weigh`.
     """
     named = options.model if isinstance(options.model, str) else ""
     given_lam = None if options.lam is None else float(options.lam)
     n_inputs = edges.n_causes * options.lags
     given = options.hidden
     whole = edges.allowed is None and not len(edges.own_past)
-    if named == "sets" and not whole:
-        raise InputError(
-            'model="sets" chooses causes among all that are read: leave candidates out, and where targets are no regulators pass'
-            " own_past=False"
-        )
-    starts = whole and named in ("auto", "mlp", "local", "sets") and options.skip in (None, True) and given_lam != 0
-    units = local_units(edges.n_effects, n_inputs)
-    open_to_local = named == "auto" and starts and given is None and not options.model_options
-    pilot = open_to_local and units >= FEWEST_LOCAL_HIDDEN
-    open_to_sets = open_to_local and not pilot and options.activation in (None, "silu")
+    starts = whole and named in ("auto", "mlp", "sets") and options.skip in (None, True) and given_lam != 0
+    open_to_sets = named == "auto" and starts and given is None and not options.model_options
+    open_to_sets = open_to_sets and options.activation in (None, "silu")
     set_options = _set_options(options) if open_to_sets or named == "sets" else None
-
-    def build_local(n_targets: int) -> LocalMLP:
-        generator = torch.Generator().manual_seed(seed)
-        network = LocalMLP(
-            edges.n_causes,
-            options.lags,
-            PILOT_HIDDEN,
-            options.activation or "silu",
-            n_targets=n_targets,
-            generator=generator,
-        )
-        return network.to(windows.steps.device)
-
     evidence, verbose = None, options.verbose if world.rank == 0 else 0
-    if starts and named != "local" and (pilot or open_to_sets or given_lam is None):
-        training = TrainingOptions(0.0, LOCAL[0], options.batch_size or LOCAL[2], LOCAL[1], validation_fraction=0.0)
-        builder = build_local if pilot else None
+    if starts and (open_to_sets or given_lam is None):
         generator = torch.Generator().manual_seed(seed)
-        found = weigh(windows, given_lam, builder, training, generator, verbose, set_options)
-        evidence = world.first(found)
+        size = set_options.set_size if set_options and options.model_options else None
+        evidence = world.first(weigh(windows, given_lam, generator, verbose, set_options, size))
     model = named
     if named == "auto":
         model = "mlp" if evidence is None else evidence.model
@@ -195,12 +171,10 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
         lam = evidence.sets_lam
     skip = options.skip
     if skip is None:
-        skip = model in ("local", "sets") or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
+        skip = model == "sets" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
     linear_start = starts and skip and model != "sets"
     if given is not None:
         hidden = given
-    elif model == "local":
-        hidden = (units,)
     elif model == "sets":
         hidden = (SET_HIDDEN,)
     elif edges.allowed is not None:
@@ -208,9 +182,7 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     else:
         hidden = (HIDDEN if linear_start else max(HIDDEN, edges.n_causes // 4),)
     steps, rate, batch = COLD
-    if model == "local":
-        steps, rate, batch = LOCAL
-    elif model == "sets":
+    if model == "sets":
         steps, rate, batch = SETS
     elif linear_start:
         steps, rate, batch = WARM if n_inputs <= LARGE_INPUTS else WARM_LARGE
@@ -226,4 +198,5 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
         int(options.batch_size or batch),
         bool(linear_start),
         evidence,
+        _set_size(set_options, options, evidence) if model == "sets" else None,
     )

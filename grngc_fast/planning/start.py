@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..distributed import World
-from ..models import SetMLP
-from ..series import Windows
+from ..models import OwnPast, SetMLP
+from ..series import PreparedSeries, Windows
 from ..training.sparse_linear import sparse_linear
 from ..training.working_sets import SetOptions, find_sets
 
@@ -42,13 +42,24 @@ def start_linear(model: nn.Module, windows: Windows, lam: float, world: World | 
 
 
 def start_sets(
-    model: nn.Module, windows: Windows, lam: float, seed: int, world: World | None = None, verbose: int = 0
+    model: nn.Module,
+    data: PreparedSeries,
+    windows: Windows,
+    lam: float,
+    seed: int,
+    world: World | None = None,
+    verbose: int = 0,
 ) -> None:
-    """Find the causes that each target reads, and start the model with the networks that were trained on them.
+    """Find the inputs that each target reads, and start the model with the networks that were trained on them.
 
-    `seed`: of their weights and of the order of windows. Processes share out the targets; all are left with the same.
+    `windows`: those of `data` to train on. `seed`: of the networks' weights and of the order of windows. Processes share out the
+    targets; all are left with the same.
     """
-    assert isinstance(model, SetMLP)
-    options = SetOptions(n_causes=model.causes.shape[1], units=model.readout.shape[1])
-    found = find_sets(windows, lam, options, seed, world, verbose)
-    model.start(found.causes, found.networks)
+    network = model.network if isinstance(model, OwnPast) else model
+    assert isinstance(network, SetMLP)
+    options = SetOptions(set_size=network.columns.shape[1], units=network.readout.shape[1])
+    found = find_sets(windows, lam, options, seed, world, verbose, data.edges)
+    network.start(found.columns, found.networks)
+    if isinstance(model, OwnPast):
+        with torch.no_grad():
+            model.weight.copy_(found.own[model.targets].T)

@@ -12,15 +12,16 @@ def forecast_and_jacobian(parameters: dict[str, Tensor], z: Tensor) -> tuple[Ten
 
     Parameters
     ----------
-    parameters : skip (P, K), encoder (P, K, h), encoder_bias (P, h), readout (P, h), readout_bias (P,).
-    z : (P, B, K), each network's own inputs.
+    parameters : skip (P, K + F), encoder (P, K, h), encoder_bias (P, h), readout (P, h), readout_bias (P,).
+    z : (P, B, K + F), each network's own inputs; the last F are read by the linear path alone and have no part in J.
     """
-    encoder, readout = parameters["encoder"], parameters["readout"]
-    pre = torch.baddbmm(parameters["encoder_bias"][:, None], z, encoder)
+    encoder, readout, skip = parameters["encoder"], parameters["readout"], parameters["skip"]
+    k = encoder.shape[1]
+    pre = torch.baddbmm(parameters["encoder_bias"][:, None], z[..., :k], encoder)
     gate = torch.sigmoid(pre)
     slope = gate * (1 + pre * (1 - gate))
-    forecast = torch.einsum("pbh,ph->pb", F.silu(pre), readout) + torch.einsum("pbk,pk->pb", z, parameters["skip"])
-    jacobian = parameters["skip"][:, None] + torch.einsum("pbh,ph,pkh->pbk", slope, readout, encoder)
+    forecast = torch.einsum("pbh,ph->pb", F.silu(pre), readout) + torch.einsum("pbk,pk->pb", z, skip)
+    jacobian = skip[:, None, :k] + torch.einsum("pbh,ph,pkh->pbk", slope, readout, encoder)
     return forecast + parameters["readout_bias"][:, None], jacobian
 
 

@@ -9,6 +9,8 @@ With S = sign(J), r = 2 (y - t) / B and c = lam / B, and silu''(pre) = (1 - g) (
     G = S^T s,   q = S W1,   v = r s + c q silu''(pre)
     dskip = z^T r + c sum S,   dW1 = (z^T v + c G) diag(w2),   db1 = w2 sum v,   dw2 = a^T r + c sum_k (W1 G)_k,   db = sum r
 
+F further inputs may follow the K of z: the linear path alone reads them, unpenalised.
+
 The readout multiplies sums over windows instead of every window, and G gives the readout's gradient too, so that of P B h
 numbers ten passes are left beside five products of 2 P B K h flop. Bytes: none that leave the cache but the windows' inputs.
 """
@@ -31,7 +33,8 @@ class Networks:
 
     Attributes
     ----------
-    skip : (P, K). encoder : (P, K, h). encoder_bias : (P, h). readout : (P, h). readout_bias : (P,).
+    skip : (P, K + F), F inputs that are not penalised.
+    encoder : (P, K, h). encoder_bias : (P, h). readout : (P, h). readout_bias : (P,).
     """
 
     skip: Tensor
@@ -41,25 +44,28 @@ class Networks:
     readout_bias: Tensor
 
     @classmethod
-    def drawn(cls, n: int, n_inputs: int, n_units: int, generator: torch.Generator, device: torch.device) -> Networks:
-        """Fresh weights: no linear path, units of small effect."""
+    def drawn(
+        cls, n: int, n_inputs: int, n_units: int, generator: torch.Generator, device: torch.device, n_free: int = 0
+    ) -> Networks:
+        """Fresh weights: no linear path, units of small effect. `n_free`: F."""
         encoder = torch.randn(n, n_inputs, n_units, generator=generator) / math.sqrt(n_inputs)
         readout = 0.1 * torch.randn(n, n_units, generator=generator) / math.sqrt(n_units)
-        zeros = torch.zeros(n, n_inputs), torch.zeros(n, n_units), torch.zeros(n)
+        zeros = torch.zeros(n, n_inputs + n_free), torch.zeros(n, n_units), torch.zeros(n)
         return cls(*(t.to(device) for t in (zeros[0], encoder, zeros[1], readout, zeros[2])))
 
     def tensors(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
 
     def forecast_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """y (P, B) and J (P, B, K) at z (P, B, K)."""
-        pre = torch.baddbmm(self.encoder_bias[:, None], z, self.encoder)
+        """y (P, B) and J (P, B, K) at z (P, B, K + F)."""
+        k = self.encoder.shape[1]
+        pre = torch.baddbmm(self.encoder_bias[:, None], z[..., :k], self.encoder)
         gate = torch.sigmoid(pre)
         act = pre.mul_(gate)
         y = torch.bmm(act, self.readout[:, :, None])[..., 0] + torch.bmm(z, self.skip[:, :, None])[..., 0]
         slope = torch.addcmul(gate, act, gate, value=-1).add_(act)
         weighted = self.encoder * self.readout[:, None]
-        return y + self.readout_bias[:, None], torch.baddbmm(self.skip[:, None], slope, weighted.mT)
+        return y + self.readout_bias[:, None], torch.baddbmm(self.skip[:, None, :k], slope, weighted.mT)
 
 
 class TileTrainer:
@@ -93,8 +99,8 @@ class TileTrainer:
             like.new_empty(p, k, h),
         )
 
-    def step(self, z: Tensor, y: Tensor, lam: float) -> None:
-        """One step on windows z (P, B, K) with targets y (P, B)."""
+    def step(self, z: Tensor, y: Tensor, lam: float | Tensor) -> None:
+        """One step on windows z (P, B, K + F) with targets y (P, B); lam of all or (P,)."""
         self.backward(z, y, lam)
         rate = self._rate * (1 + math.cos(math.pi * self._taken / self._n_steps)) / 2
         self._taken += 1
@@ -115,13 +121,14 @@ class TileTrainer:
             maximize=False,
         )
 
-    def backward(self, z: Tensor, y: Tensor, lam: float) -> None:
+    def backward(self, z: Tensor, y: Tensor, lam: float | Tensor) -> None:
         """Gradients of the losses' sum into `gradients`."""
         own, into = self.networks, self.gradients
-        count = z.shape[1]
-        c, w2 = lam / count, own.readout
+        count, k = z.shape[1], own.encoder.shape[1]
+        read = z[..., :k]
+        c, w2 = torch.as_tensor(lam, dtype=y.dtype, device=y.device).div(count).view(-1, 1, 1), own.readout
         pre, gate, act, slope, q = self._pre, self._gate, self._act, self._slope, self._q
-        torch.baddbmm(own.encoder_bias[:, None], z, own.encoder, out=pre)
+        torch.baddbmm(own.encoder_bias[:, None], read, own.encoder, out=pre)
         torch.sigmoid(pre, out=gate)
         torch.mul(pre, gate, out=act)
         torch.addcmul(gate, act, gate, value=-1, out=slope).add_(act)
@@ -129,16 +136,16 @@ class TileTrainer:
         r = torch.bmm(own.skip[:, None], z.mT).baddbmm_(w2[:, None], act.mT)
         r.add_(own.readout_bias[:, None, None]).sub_(y[:, None]).mul_(2.0 / count)
         torch.mul(own.encoder, w2[:, None], out=self._weighted)
-        s = torch.baddbmm(own.skip[:, None], slope, self._weighted.mT, out=self._jacobian).sign_()
-        torch.bmm(s, own.encoder, out=q)
-        torch.bmm(s.mT, slope, out=self._g)
-        # silu''(pre) / 2, then v where the slopes were.
+        s = torch.baddbmm(own.skip[:, None, :k], slope, self._weighted.mT, out=self._jacobian).sign_()
+        torch.bmm(s, torch.mul(own.encoder, 2 * c, out=self._weighted), out=q)
+        torch.bmm(s.mT, slope, out=self._g).mul_(c)
+        # silu''(pre) / 2, then v where the slopes were; q and G have their factors c already, q twice.
         torch.sub(slope, act, alpha=0.5, out=pre).addcmul_(pre, gate, value=-1).mul_(q)
-        v = slope.mul_(r.mT).add_(pre, alpha=2 * c)
-        torch.sum(s, 1, out=into.skip).mul_(c)
-        into.skip.unsqueeze(1).baddbmm_(r, z)
+        v = slope.mul_(r.mT).add_(pre)
+        torch.bmm(r, z, out=into.skip.unsqueeze(1))
+        into.skip[:, :k].addcmul_(s.sum(1), c.squeeze(-1))
         torch.bmm(r, act, out=into.readout.unsqueeze(1))
-        into.readout.add_((own.encoder * self._g).sum(1), alpha=c)
+        into.readout.add_((own.encoder * self._g).sum(1))
         torch.sum(v, 1, out=into.encoder_bias).mul_(w2)
         torch.sum(r.squeeze(1), 1, out=into.readout_bias)
-        torch.baddbmm(self._g, z.mT, v, beta=c, out=into.encoder).mul_(w2[:, None])
+        torch.baddbmm(self._g, read.mT, v, out=into.encoder).mul_(w2[:, None])

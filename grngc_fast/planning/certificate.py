@@ -1,0 +1,40 @@
+"""What a fit with working sets says of the inputs that it left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..models import OwnPast, SetMLP
+from ..series import PreparedSeries
+from ..training.working_sets.certificate import violations
+from ..training.working_sets.data import SetData
+from ..training.working_sets.tile import without
+
+# Targets looked at, evenly spaced.
+TARGETS = 64
+
+
+@torch.no_grad()
+def left_out(network: nn.Module, data: PreparedSeries, lam: float) -> dict[str, Any]:
+    """For the metadata: "left_out" of networks of working sets, nothing of others.
+
+    By how much the condition that an input outside of a set stays out is violated at most (`violations`), over some targets: by
+    the linear path, and by the units, of which the median over targets too. 1 and less is no violation.
+    """
+    own = network.network if isinstance(network, OwnPast) else network
+    if not isinstance(own, SetMLP) or not lam > 0:
+        return {}
+    read, windows = SetData.of(data.windows, data.edges), data.windows
+    targets = torch.arange(0, own.n_targets, max(1, own.n_targets // TARGETS), device=own.columns.device)
+    residual, slopes = [], []
+    for x in windows.batches():
+        residual.append(network(x)[:, targets].T)
+        slopes.append(own.slopes(x[..., : own.n_series], targets))
+    outside = without(read.allowed(targets), own.columns[targets])
+    inputs = read.columns[: read.n_inputs]
+    linear, units = violations(inputs, outside, torch.cat(residual, 1) - read.y[targets], torch.cat(slopes, 1), lam)
+    found = {"linear": linear.max(), "units": units.max(), "units_median": units.median()}
+    return {"left_out": {"targets": len(targets), **{name: round(float(value), 4) for name, value in found.items()}}}

@@ -1,0 +1,13 @@
+"""Which inputs each target reads: sets that screening and training find in rounds, as a lasso finds its active set.
+
+A round: fill each open target's set with the inputs that would lower its residual most (`screen`), train a small network of it
+(`tile`), screen again. The target is settled once nothing outside of its set is more than noise; else its strongest half is kept
+and the next round begins. Two rounds are the least: the first is short, its residual is only to be good enough for the second
+screen. A target that is open after its third round keeps its whole set, which grows.
+"""
+
+from .options import SetOptions
+from .search import find_sets
+from .sets import WorkingSets
+
+__all__ = ["SetOptions", "WorkingSets", "find_sets"]

@@ -1,0 +1,64 @@
+"""The windows of a fit as working sets read them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from ...series import CandidateEdges, Windows
+from .screen import Screen
+
+
+@dataclass(frozen=True)
+class SetData:
+    """Inputs and targets, a row to each.
+
+    Attributes
+    ----------
+    columns : (Q + L E' + 1, N): lag-major causes, own pasts of E' targets, and zeros, which is what column -1 reads.
+    y : (E, N).
+    own : (E, L) which columns a target's own past are, -1 for none; L = 0 where no target has one.
+    edges : whose `allowed` limits the sets.
+    n_inputs, n_lags : Q and L.
+    """
+
+    columns: Tensor
+    y: Tensor
+    own: Tensor
+    edges: CandidateEdges | None
+    n_inputs: int
+    n_lags: int
+
+    @classmethod
+    def of(cls, windows: Windows, edges: CandidateEdges | None) -> SetData:
+        """Of windows whose input columns are those of `edges`; None for all series and all pairs."""
+        x, y = windows.columns(), windows.targets().T.contiguous()
+        n_lags, n_own = windows.n_lags, 0 if edges is None else len(edges.own_past)
+        by_lag = x.unflatten(1, (n_lags, -1))
+        n_causes = by_lag.shape[2] - n_own
+        causes, own_past = by_lag[..., :n_causes].flatten(1), by_lag[..., n_causes:].flatten(1)
+        own = torch.full((len(y), n_lags if n_own else 0), -1, device=y.device)
+        if edges is not None and n_own:
+            at = torch.arange(n_lags, device=y.device) * n_own + torch.arange(n_own, device=y.device)[:, None]
+            own[torch.as_tensor(edges.own_past, device=y.device)] = causes.shape[1] + at
+        columns = torch.cat([causes.T, own_past.T, torch.zeros_like(x[:, :1]).T])
+        return cls(columns, y, own, edges, causes.shape[1], n_lags)
+
+    @cached_property
+    def screen(self) -> Screen:
+        """Of the causes."""
+        return Screen(self.columns[: self.n_inputs])
+
+    def read(self, targets: Tensor, columns: Tensor) -> Tensor:
+        """(T, N, K + L), each target's own inputs."""
+        return self.columns[torch.cat([columns, self.own[targets]], 1)].mT.contiguous()
+
+    def allowed(self, targets: Tensor) -> Tensor:
+        """(T, Q) which inputs each target may read."""
+        if self.edges is None or self.edges.allowed is None:
+            return torch.ones(len(targets), self.n_inputs, dtype=torch.bool, device=targets.device)
+        rows = torch.as_tensor(self.edges.allowed[targets.cpu().numpy()].toarray(), device=targets.device)
+        return rows.repeat(1, self.n_lags)

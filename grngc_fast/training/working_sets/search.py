@@ -1,0 +1,107 @@
+"""The rounds: tiles of open targets, a thread to a tile, shared out between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ...distributed import World
+from ...series import CandidateEdges, Windows
+from .data import SetData
+from .options import SetOptions
+from .sets import WorkingSets
+from .state import SetState
+from .tile import take_round
+
+# Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where a step
+# is 40 launches whatever the tile, many (not measured).
+FEWEST, TILE, GPU_TILE = 16, 125, 4096
+
+
+def find_sets(
+    windows: Windows,
+    lam: float | Tensor,
+    options: SetOptions,
+    seed: int,
+    world: World | None = None,
+    verbose: int = 0,
+    edges: CandidateEdges | None = None,
+) -> WorkingSets:
+    """Sets and networks of all targets.
+
+    Parameters
+    ----------
+    windows : standardised.
+    lam : penalty strength, of all or (E,) of each target.
+    seed : of weights and of the order of windows; the result does not depend on how many processes share the targets.
+    world : processes that share out the tiles; all get the whole.
+    verbose : 1 shows a progress bar of the steps of each round.
+    edges : the candidates, where not every target may read every series; own pasts beside them are read without a penalty.
+    """
+    world = World() if world is None else world
+    data = SetData.of(windows, edges)
+    search = _Search(data, options, seed, world, lam)
+    with tqdm(disable=verbose < 1 or world.rank > 0, unit=" steps", dynamic_ncols=True) as bar:
+        while len(search.active) and search.round < options.rounds:
+            search.take_round(bar)
+    state = search.state
+    return WorkingSets(state.columns, state.networks, state.strength, state.excess, search.round)
+
+
+class _Search:
+    """The rounds so far.
+
+    Attributes
+    ----------
+    round : how many. state : of all targets. active : targets that are open.
+    """
+
+    def __init__(self, data: SetData, options: SetOptions, seed: int, world: World, lam: float | Tensor) -> None:
+        self._data, self._options, self._seed, self._world = data, options, seed, world
+        self._lam = torch.as_tensor(lam, dtype=data.y.dtype, device=data.y.device).expand(len(data.y))
+        self._all_fit = data.n_inputs <= options.set_size
+        self.round, self.state = 0, SetState.empty(data, options)
+        self.active = torch.arange(len(data.y), device=data.y.device)
+
+    def take_round(self, bar: tqdm) -> None:
+        options, first = self._options, self.round == 0
+        steps = options.first_steps if first and not self._all_fit else options.steps
+        tiles = self._tiles()
+        mine = self._world.share(torch.arange(len(tiles))).tolist()
+        bar.set_description(f"working sets, round {self.round + 1} of {len(self.active)} targets", refresh=False)
+        bar.reset(len(mine) * steps)
+
+        def work(number: int) -> SetState:
+            generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self.round + number)
+            given = self._data, self.state, tiles[number], self._lam, options
+            return take_round(*given, self.round, steps, generator, bar.update)
+
+        found = _threaded(work, mine, self._data.y.device)
+        self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
+        self.round += 1
+        if self._all_fit or not first:
+            self.active = self.active[self.state.excess[self.active] > 1]
+
+    def _tiles(self) -> list[Tensor]:
+        """Open targets, those with sets of near sizes together."""
+        sizes = self.state.columns[self.active].ge(0).sum(1)
+        ordered = self.active[sizes.argsort(dim=0, stable=True)]
+        largest = TILE if ordered.device.type == "cpu" else GPU_TILE
+        return list(ordered.split(min(largest, max(FEWEST, -(-len(ordered) // 2)))))
+
+
+def _threaded(work: Callable[[int], SetState], tiles: list[int], device: torch.device) -> list[SetState]:
+    # One thread of torch's to a tile: threads that share a small product wait for one another, a hundredfold where another
+    # process has their core.
+    count = torch.get_num_threads() if device.type == "cpu" else 1
+    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        try:
+            return list(pool.map(work, tiles))
+        except BaseException:
+            # Of an interrupt too: tiles that have not begun are not waited for.
+            pool.shutdown(cancel_futures=True)
+            raise

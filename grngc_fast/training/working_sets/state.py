@@ -1,0 +1,79 @@
+"""What is known between two rounds, and how the processes of a run tell one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...distributed import World
+from ...kernels.small_networks import Networks
+from .data import SetData
+from .options import SetOptions
+
+
+@dataclass(frozen=True)
+class SetState:
+    """Of some targets, E of all or T of a tile, with sets of up to K inputs.
+
+    Attributes
+    ----------
+    columns : (E, K), -1 where a set is smaller.
+    strength : (E, K) mean absolute gradients.
+    offered : (E, K) the best inputs outside, best first, -1 where there are fewer.
+    excess : (E,) see `WorkingSets`.
+    networks : of each target's last round.
+    """
+
+    columns: Tensor
+    strength: Tensor
+    offered: Tensor
+    excess: Tensor
+    networks: Networks
+
+    @classmethod
+    def empty(cls, data: SetData, options: SetOptions) -> SetState:
+        """Before the first round."""
+        n, k, device = len(data.y), min(options.set_size, data.n_inputs), data.y.device
+        none = torch.full((n, k), -1, device=device)
+        networks = Networks.drawn(n, k, options.units, torch.Generator(), device, data.own.shape[1])
+        return cls(none, torch.zeros(n, k, device=device), none.clone(), torch.zeros(n, device=device), networks)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.columns, self.strength, self.offered, self.excess, *self.networks.tensors()]
+
+    def widened(self, k: int) -> SetState:
+        """With room for sets of k inputs."""
+        own = self.columns.shape[1]
+        more, net = k - own, self.networks
+        if more <= 0:
+            return self
+        skip = torch.cat([F.pad(net.skip[:, :own], (0, more)), net.skip[:, own:]], 1)
+        return SetState(
+            F.pad(self.columns, (0, more), value=-1),
+            F.pad(self.strength, (0, more)),
+            F.pad(self.offered, (0, more), value=-1),
+            self.excess,
+            replace(net, skip=skip, encoder=F.pad(net.encoder, (0, 0, 0, more))),
+        )
+
+    def after(self, found: dict[int, SetState], tiles: list[Tensor], world: World) -> SetState:
+        """With what all processes found in a round, each of which had some tiles, or none where there are fewer.
+
+        Parameters
+        ----------
+        found : of this process's tiles, by their number.
+        tiles : targets of each, of all processes.
+        """
+        width = max([self.columns.shape[1], *(tile.columns.shape[1] for tile in found.values())])
+        width = int(world.largest(torch.tensor(width, device=self.excess.device)))
+        whole, rows = self.widened(width), torch.cat(tiles)
+        parts = [torch.zeros_like(t) for t in whole.tensors()]
+        for number, tile in found.items():
+            for into, part in zip(parts, tile.widened(width).tensors(), strict=True):
+                into[tiles[number]] = part
+        for known, part in zip(whole.tensors(), parts, strict=True):
+            known[rows] = world.sum(part)[rows]
+        return whole

@@ -1,0 +1,139 @@
+"""A round of one tile of targets: their sets, networks trained on them, and what is left outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ...kernels.small_networks import Networks, TileTrainer
+from .data import SetData
+from .options import SetOptions
+from .screen import standard
+from .state import SetState
+
+# Rounds that may replace half of a set before it grows.
+BEFORE_GROWTH = 3
+# Windows judged at a time, to stay in cache.
+JUDGED = 64
+
+
+def take_round(
+    data: SetData,
+    before: SetState,
+    targets: Tensor,
+    lam: Tensor,
+    options: SetOptions,
+    round_: int,
+    steps: int,
+    generator: torch.Generator,
+    stepped: Callable[[], None],
+) -> SetState:
+    """The targets' state after the round.
+
+    Parameters
+    ----------
+    before : of all targets; not looked at in round 0.
+    targets : (T,). lam : (E,) penalty strengths.
+    steps : of training. generator : of weights and batches.
+    stepped : called after each step.
+    """
+    allowed = data.allowed(targets)
+    if round_ == 0:
+        columns = _first_sets(data, data.y[targets], allowed, options)
+    else:
+        columns = _next_sets(before, targets, options, round_)
+    networks = _trained(data, targets, columns, lam[targets], options, steps, generator, stepped)
+    strength, residual = judged(data, targets, columns, networks)
+    outside = without(allowed, columns)
+    if not outside.any():
+        return SetState(columns, strength, torch.full_like(columns, -1), strength.new_zeros(len(targets)), networks)
+    partners = columns.gather(1, strength.topk(min(options.partners, columns.shape[1]), dim=1).indices)
+    evidence = data.screen(residual, partners, outside)
+    excess = data.screen.excess(evidence, outside, 2 * options.partners)
+    return SetState(columns, strength, _best(evidence, outside, columns.shape[1]), excess, networks)
+
+
+def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) -> tuple[Tensor, Tensor]:
+    """Mean absolute gradients (T, K) and residuals (T, N) over all windows."""
+    z, y = data.read(targets, columns), data.y[targets]
+    total, parts = torch.zeros_like(columns, dtype=y.dtype), []
+    for some, wanted in zip(z.split(JUDGED, 1), y.split(JUDGED, 1), strict=True):
+        forecast, jacobian = networks.forecast_and_jacobian(some)
+        total += jacobian.abs_().sum(1)
+        parts.append(wanted - forecast)
+    return total.masked_fill_(columns < 0, 0.0).div_(y.shape[1]), torch.cat(parts, 1)
+
+
+def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions) -> Tensor:
+    """Half by correlation, half by what a screen with these as partners finds; all where they fit."""
+    size = min(options.set_size, int(allowed.sum(1).max()))
+    if size >= data.n_inputs:
+        return torch.arange(size, device=y.device).repeat(len(y), 1)
+    residual = standard(y.T).T
+    kept = _best(data.screen.linear(residual), allowed, max(1, size // 2))
+    evidence = data.screen(residual, kept[:, : options.partners])
+    return torch.cat([kept, _best(evidence, without(allowed, kept), size - kept.shape[1])], 1)
+
+
+def _next_sets(before: SetState, targets: Tensor, options: SetOptions, round_: int) -> Tensor:
+    """The strongest half and what was offered, the other half where less was; from `BEFORE_GROWTH` on all that was and more."""
+    columns, strength, offered = before.columns[targets], before.strength[targets], before.offered[targets]
+    # What is padded is the weakest.
+    order = strength.masked_fill(columns < 0, -1.0).argsort(dim=1, descending=True, stable=True)
+    columns = columns.gather(1, order)
+    size = int(columns.ge(0).sum(1).max())
+    kept = size if round_ >= BEFORE_GROWTH else max(1, size // 2)
+    ranked = torch.cat([columns[:, :kept], offered, columns[:, kept:]], 1)
+    filled = (ranked < 0).to(torch.uint8).argsort(dim=1, stable=True)
+    return ranked.gather(1, filled)[:, : min(kept + size, options.largest) if kept == size > 1 else size]
+
+
+def _trained(
+    data: SetData,
+    targets: Tensor,
+    columns: Tensor,
+    lam: Tensor,
+    options: SetOptions,
+    steps: int,
+    generator: torch.Generator,
+    stepped: Callable[[], None],
+) -> Networks:
+    y, z = data.y[targets], data.read(targets, columns)
+    shape = len(y), columns.shape[1], options.units
+    networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1])
+    networks.encoder.mul_((columns >= 0)[..., None])
+    size = min(options.batch_size, y.shape[1])
+    trainer = TileTrainer(networks, size, options.learning_rate, steps)
+    inputs, wanted = z.new_empty(len(y), size, z.shape[2]), y.new_empty(len(y), size)
+    for index in _batches(y.shape[1], size, steps, generator):
+        now = index.to(y.device)
+        torch.index_select(z, 1, now, out=inputs)
+        torch.index_select(y, 1, now, out=wanted)
+        trainer.step(inputs, wanted, lam)
+        stepped()
+    return networks
+
+
+def _batches(n_windows: int, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Windows without replacement, anew in every pass."""
+    whole = n_windows // size
+    for step in range(steps):
+        if step % whole == 0:
+            order = torch.randperm(n_windows, generator=generator)
+        yield order[step % whole * size : (step % whole + 1) * size]
+
+
+def without(allowed: Tensor, columns: Tensor) -> Tensor:
+    """(T, Q) which inputs are allowed and not in the sets."""
+    inside = torch.where(columns < 0, allowed.shape[1], columns)
+    return F.pad(allowed, (0, 1)).scatter(1, inside, False)[:, :-1]
+
+
+def _best(evidence: Tensor, outside: Tensor, count: int) -> Tensor:
+    """(T, count) inputs outside with the largest evidence, best first, -1 where there are fewer."""
+    found = evidence.masked_fill(~outside, -1.0).topk(min(count, evidence.shape[1]), dim=1)
+    columns = found.indices.masked_fill(found.values < 0, -1)
+    return F.pad(columns, (0, count - columns.shape[1]), value=-1)
