@@ -66,7 +66,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     skip : add a linear path from input to output; None adds one above 200 inputs (P * L), where without it the hidden layer
         has to grow with them, and where "auto" had windows enough to judge. With it "mlp" starts at the
         minimum of the loss among linear forecasters, which is found exactly.
-    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 10 at 1e-4 of
+    max_steps, batch_size, learning_rate : of Adam with cosine decay. None for 1000 steps of 64 windows at 2e-3; 2 at 1e-4 of
         "sets", whose networks are trained as the sets are found; of "mlp" from a linear start 300 at 5e-4, above 500 inputs 100
         of 512 windows, above 1000 fewer and smaller.
     early_stopping : hold out `validation_fraction` of the windows, last in time (whole trajectories where there are five

@@ -99,13 +99,14 @@ class StrongestEdges:
 
 def strongest(values: Array, limit: int) -> Indices:
     """Where the `limit` largest positive values are, in their order; of equal ones the first."""
-    if limit >= values.size:
-        return np.flatnonzero(values > 0)
-    cutoff = np.partition(values, values.size - limit)[values.size - limit]
-    chosen = np.flatnonzero(values > cutoff)
-    if cutoff > 0:
-        chosen = np.sort(np.concatenate([chosen, np.flatnonzero(values == cutoff)[: limit - chosen.size]]))
-    return chosen
+    positive = np.flatnonzero(values > 0)
+    if limit >= positive.size:
+        return positive
+    found = values[positive]
+    cutoff = np.partition(found, found.size - limit)[found.size - limit]
+    chosen = np.flatnonzero(found > cutoff)
+    equal = np.flatnonzero(found == cutoff)[: limit - chosen.size]
+    return positive[np.sort(np.concatenate([chosen, equal]))]
 
 
 class EdgeExports(ABC):

@@ -13,6 +13,8 @@ from ..kernels.small_networks import Networks
 from .checks import check_inputs
 
 _SILU = ACTIVATIONS["silu"]
+# Numbers of all windows of a batch that are kept for each target while it is scored.
+SCORE_ELEMENTS = 2**15
 
 
 class SetMLP(nn.Module):
@@ -115,9 +117,9 @@ class SetMLP(nn.Module):
         return 2 * self.encoder.numel()
 
     @property
-    def window_elements(self) -> int:
-        """Numbers that a step keeps for one window: inputs read, units and their slopes, Jacobian."""
-        return self.n_targets * (3 * self.skip.shape[1] + 4 * self.readout.shape[1])
+    def score_batch(self) -> int:
+        """Windows to score at a time: each batch passes over all E x Q scores, of which it changes few."""
+        return max(1, SCORE_ELEMENTS // (self.skip.shape[1] + 4 * self.readout.shape[1]))
 
     def _read(self, x: Tensor, columns: Tensor) -> Tensor:
         """(E, N, K), zeros for what is padded."""

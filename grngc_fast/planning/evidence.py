@@ -40,8 +40,6 @@ STANDS_OUT, ROOM, SIZE_STEP = 0.25, 2.0, 4
 # At least so many, half of all where they are few, and more where many inputs are to be looked through: at 5000 series sets of
 # 12 find .9990 of the causes and sets of 16 .9994.
 FEWEST_INPUTS, FEW_OF_MANY, MANY_INPUTS = 8, 12, 2000
-# Rounds of the sets that are tried: the few targets that need more do not decide.
-ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -144,7 +142,9 @@ def _with_sets(
     """The evidence with working sets, at the strength of the best linear forecasters or `several`."""
     linear = sparse_linear(training.columns(), training.targets(), evidence.lam)
     linear_errors = _errors(linear, held_out)
-    options = replace(options, rounds=ROUNDS, set_size=set_size or _set_size(linear, options))
+    options = options.among(linear.weight.shape[1])
+    # The few targets that need more rounds do not decide.
+    options = replace(options, rounds=options.short_rounds + 1, set_size=set_size or _set_size(linear, options))
     strengths: list[float] = []
     errors: list[Tensor] = []
     sets: list[WorkingSets] = []

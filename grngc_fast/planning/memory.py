@@ -6,14 +6,15 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from ..errors import InputError
 from ..models import FORECASTERS, SetMLP, build
-from ..scoring.blocks import BLOCK_BYTES
+from ..models.sets import SCORE_ELEMENTS
+from ..scoring.blocks import BLOCK_BYTES, BLOCK_COPIES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
 from ..training.sparse_linear import BLOCK_ELEMENTS
@@ -36,7 +37,9 @@ ACTIVATIONS = 4
 # A block of scores while it is made and put in its place, in its own bytes, and in arrays of E x Q where all are one block.
 BLOCK_SHARE, BLOCK_ARRAYS = 1.8, 4.7
 # Tiles, buffers and the code that torch loads on its first use, whatever the size.
-FIXED = 125 * 2**20
+FIXED, SETS_FIXED = 125 * 2**20, 80 * 2**20
+# Of working sets: how far the largest grow; arrays of the windows while they are prepared, and of a tile's evidence.
+GROWTH, WINDOW_ARRAYS, TILE_ARRAYS = 3, 8, 8
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,35 +189,61 @@ def memory_of(
     sampled : scores have standard errors.
     linear_start : training begins from a linear forecaster.
     """
-    sizes = [parameter.numel() for parameter in network.parameters()]
-    parameters = FLOAT * sum(sizes)
     n_inputs = n_causes * n_lags
     entries = FLOAT * n_effects * n_inputs
-    linear = (
-        entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
-    )
-    activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
     if isinstance(network, SetMLP):
-        # Windows, standardised, transposed and squared; a tile's inputs twice, and what all causes are worth to it.
-        activations, tile = network.window_elements // ACTIVATIONS, min(TILE, n_effects)
-        search = n_steps * (4 * n_inputs + n_effects + 2 * tile * network.skip.shape[1]) + 4 * tile * n_inputs
-        linear, linear_start = FLOAT * search, True
+        needs, linear_start = _sets(network, n_effects, n_inputs, n_steps), True
+    else:
+        needs = _shared(network, n_effects, n_inputs, n_steps)
+    parameters = needs.parameters
     arrays = dense_bytes(n_effects, n_causes, n_lags, sampled)
     # Edges are columns of 8, 8, 8, 4 and 8 bytes while they are collected, and once more when the graph is made.
     edges = 0 if edges_per_target is None else 2 * 36 * n_effects * min(n_causes, edges_per_target + 1)
     return MemoryEstimate(
         data=FLOAT * n_steps * max(n_effects, n_causes),
-        linear_start=linear if linear_start else 0,
+        linear_start=needs.start if linear_start else 0,
         parameters=parameters,
         gradients=GRADIENTS * parameters,
         optimizer=OPTIMIZER * parameters,
         kept_parameters=KEPT * parameters,
-        step=STEP * parameters + FLOAT * ACTIVATIONS * batch_size * activations,
+        step=STEP * parameters + FLOAT * batch_size * needs.window,
         evaluation=KEPT * parameters,
         scores=arrays if dense else edges,
-        score_block=int(min(BLOCK_SHARE * BLOCK_BYTES, BLOCK_ARRAYS * entries)),
-        fixed=FIXED,
+        score_block=int(min(BLOCK_SHARE * BLOCK_BYTES, BLOCK_ARRAYS * entries)) + needs.scored,
+        fixed=needs.fixed,
     )
+
+
+class _Needs(NamedTuple):
+    """Bytes of parameters, of the start of a training, of what is scored at a time and whatever the size; numbers that a step makes
+    of a window."""
+
+    parameters: int
+    start: int
+    window: int
+    scored: int
+    fixed: int
+
+
+def _shared(network: nn.Module, n_effects: int, n_inputs: int, n_steps: int) -> _Needs:
+    """Of networks that all targets share: their start is that of a linear forecaster."""
+    parameters = FLOAT * sum(parameter.numel() for parameter in network.parameters())
+    entries = FLOAT * n_effects * n_inputs
+    start = entries + LINEAR_START * min(entries, FLOAT * BLOCK_ELEMENTS) + 3 * FLOAT * n_steps * (n_inputs + n_effects)
+    activations = sum(math.prod(p.shape[:1]) for p in network.parameters() if p.dim() > 1) + n_inputs
+    return _Needs(parameters, start, ACTIVATIONS * activations, 0, FIXED)
+
+
+def _sets(network: SetMLP, n_effects: int, n_inputs: int, n_steps: int) -> _Needs:
+    """Of working sets, some of which grow: the windows, standardised, squared and cut; tiles of inputs and of evidence."""
+    units, size = network.readout.shape[1], network.skip.shape[1]
+    width, tile = min(n_inputs, GROWTH * size), min(TILE, n_effects)
+    parameters = FLOAT * n_effects * (width * (units + 1) + 2 * units + 1)
+    tiles = torch.get_num_threads() * tile * (2 * width * n_steps + TILE_ARRAYS * n_inputs)
+    start = FLOAT * (n_steps * (WINDOW_ARRAYS * n_inputs + 2 * n_effects) + tiles)
+    rows = min(n_effects, max(1, BLOCK_BYTES // (BLOCK_COPIES * FLOAT * n_inputs)))
+    window = n_effects * (3 * width + 4 * units)
+    return _Needs(parameters, start, window, FLOAT * SCORE_ELEMENTS * rows, SETS_FIXED)
 
 
 def check_fit(network: nn.Module, plan: Plan, options: FitOptions, data: PreparedSeries) -> None:

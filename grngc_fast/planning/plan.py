@@ -30,7 +30,7 @@ GROUP_HIDDEN = 8
 # Steps, learning rate and windows to a step: from random weights, of what is left to learn after a linear start.
 COLD, WARM, WARM_LARGE = (1000, 2e-3, 64), (300, 5e-4, 64), (100, 5e-4, 512)
 # Of networks of working sets, which are trained as these are found: what is left is to see that they stay there.
-SETS, SET_HIDDEN = (10, 1e-4, 64), 16
+SETS, SET_HIDDEN = (2, 1e-4, 64), 16
 # Above so many inputs thin products are slow: a step of 64 windows of 1000 series took .35 of the time that its flops take at the
 # sgemm rate, one of 512 windows .71, and 100 of these find what 300 of those find.
 LARGE_INPUTS = 500

@@ -57,7 +57,8 @@ def start_sets(
     """
     network = model.network if isinstance(model, OwnPast) else model
     assert isinstance(network, SetMLP)
-    options = SetOptions(set_size=network.columns.shape[1], units=network.readout.shape[1])
+    size, units = network.columns.shape[1], network.readout.shape[1]
+    options = SetOptions(set_size=size, units=units).among(network.n_series * network.n_lags)
     found = find_sets(windows, lam, options, seed, world, verbose, data.edges)
     network.start(found.columns, found.networks)
     if isinstance(model, OwnPast):

@@ -105,7 +105,8 @@ def score_graph(
     total = len(windows)
     some = windows.inputs(slice(0, 2))
     n_windows = min(total, options.windows or affordable_windows(network, some, len(names)))
-    size = min(BATCH_WINDOWS, -(-n_windows // SAMPLE_BATCHES)) if n_windows < total else BATCH_WINDOWS
+    batch = getattr(network, "score_batch", BATCH_WINDOWS)
+    size = min(batch, -(-n_windows // SAMPLE_BATCHES)) if n_windows < total else batch
     order = torch.randperm(total, generator=generator)[:n_windows] if n_windows < total else torch.arange(total)
     chosen = order.to(some.device).split(size)
     blocks = score_blocks(

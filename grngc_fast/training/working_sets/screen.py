@@ -37,7 +37,7 @@ class Screen:
         self._unit = rows.shape[1] * (STEPS * STEPS if self._int8 else 1.0)
         self._inputs, self._squares = self._cut(standard(rows.T).T), self._cut(standard(rows.square().T).T)
 
-    def __call__(self, residual: Tensor, partners: Tensor, outside: Tensor | None = None) -> Tensor:
+    def __call__(self, residual: Tensor, partners: Tensor, outside: Tensor | None = None, both: bool = False) -> Tensor:
         """(E, Q) correlations of residuals (E, N) with partners (E, M), of which -1 is none.
 
         Products are not brought to variance 1: an input counts for what it adds to the forecast.
@@ -45,6 +45,7 @@ class Screen:
         Parameters
         ----------
         outside : (E, Q) inputs of which some are partners too: so is found what matters by one another alone.
+        both : whether a partner has the evidence of its products too; those of `outside` have.
         """
         r = standard(residual.T).T.contiguous()
         own = self._cut(r)
@@ -52,7 +53,7 @@ class Screen:
         if self._pairs:
             self._with_all_products(best, r)
             return best.float().div_(self._unit)
-        self._with_products(best, r, partners)
+        self._with_products(best, r, partners, both)
         if outside is not None:
             further = best.masked_fill(~outside, -1).topk(min(partners.shape[1], best.shape[1]), dim=1)
             self._with_products(best, r, further.indices.masked_fill(further.values < 0, -1), both=True)
@@ -84,7 +85,7 @@ class Screen:
         spread = torch.where(moving.sum(1) >= FEW_INPUTS, middle / expected, 1.0)
         return evidence.masked_fill(~outside, 0.0).amax(1) / (noise * spread)
 
-    def _with_products(self, best: Tensor, r: Tensor, partners: Tensor, both: bool = False) -> None:
+    def _with_products(self, best: Tensor, r: Tensor, partners: Tensor, both: bool) -> None:
         """Raise the evidence of inputs, `both` that of partners too, to that of their products."""
         for partner in partners.T:
             product = r * self._rows[partner] * (partner >= 0)[:, None]

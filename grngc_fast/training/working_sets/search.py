@@ -68,8 +68,9 @@ class _Search:
         self.active = torch.arange(len(data.y), device=data.y.device)
 
     def take_round(self, bar: tqdm) -> None:
-        options, first = self._options, self.round == 0
-        steps = options.first_steps if first and not self._all_fit else options.steps
+        options = self._options
+        short = self.round < options.short_rounds and not self._all_fit
+        steps = options.first_steps if short else options.steps
         tiles = self._tiles()
         mine = self._world.share(torch.arange(len(tiles))).tolist()
         bar.set_description(f"working sets, round {self.round + 1} of {len(self.active)} targets", refresh=False)
@@ -83,7 +84,7 @@ class _Search:
         found = _threaded(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
         self.round += 1
-        if self._all_fit or not first:
+        if not short:
             self.active = self.active[self.state.excess[self.active] > 1]
 
     def _tiles(self) -> list[Tensor]:

@@ -73,8 +73,9 @@ def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions) 
     if size >= data.n_inputs:
         return torch.arange(size, device=y.device).repeat(len(y), 1)
     residual = standard(y.T).T
-    kept = _best(data.screen.linear(residual), allowed, max(1, size // 2))
-    evidence = data.screen(residual, kept[:, : options.partners])
+    strongest = _best(data.screen.linear(residual), allowed, max(options.first_partners, size // 2))
+    kept = strongest[:, : max(1, size // 2)]
+    evidence = data.screen(residual, strongest[:, : options.first_partners], both=True)
     return torch.cat([kept, _best(evidence, without(allowed, kept), size - kept.shape[1])], 1)
 
 
