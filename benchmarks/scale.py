@@ -2,8 +2,8 @@
 
 Each fit runs in a process of its own, and beside it a lasso VAR on the same windows (`grngc_fast.yardsticks`), which explains
 most of what is found where the forcing is low. Strict protocol: self-influence is not counted. `peak` is the most memory that the
-process ever held, Python, torch and the simulation included. `--yardstick` runs a plain torch prototype beside each fit, at the
-settings that were found best for it at that size, on the same series; its `total` and ours both leave the simulation out.
+process ever held, Python, torch and the simulation included. `--yardstick` runs plain torch scripts beside each fit
+(`benchmarks.prototypes`), on series of the same law; their `total` and ours both leave the simulation out.
 
 `share of sgemm` is the flops of all steps' products over the training time, as a share of the rate of one large product in
 the same run. `share of copying` is the time that a step's least traffic takes at the rate of one large copy, over the training
@@ -15,12 +15,8 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
-import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,22 +33,12 @@ from grngc_fast.series import prepare
 from grngc_fast.training.sampling import PenaltySample, choose_sample
 from grngc_fast.yardsticks import lasso_scores
 
-from . import guard
+from . import guard, prototypes
 from .results import Row
 
 T = TypeVar("T")
 
 DATA_SEED, SEED = 5, 0
-# Hidden width, steps, windows and targets of the penalty, learning rate, by the number of series.
-YARDSTICK = {
-    300: ("64", "1000", "8", "32", "2e-3"),
-    1000: ("256", "1000", "1", "256", "4e-3"),
-    5000: ("128", "700", "1", "256", "6e-3"),
-    10000: ("128", "500", "1", "256", "8e-3"),
-}
-# What the prototype simulates.
-YARDSTICK_STEPS, YARDSTICK_FORCING = 1000, 10.0
-YARDSTICK_LINE = re.compile(r"AUROC (\S+) AUPRC (\S+) training (\S+) s total (\S+) s peak (\S+) GiB")
 # Times that a step reads or writes 4 bytes to a parameter: 7 of Adam, and its gradient once.
 PASSES = 8
 COPIED_BYTES = 400_000_000
@@ -82,22 +68,34 @@ class Fitted:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", type=int, nargs="+", default=[1000, 5000], metavar="P", help="(%(default)s)")
-    parser.add_argument("--steps", type=int, default=YARDSTICK_STEPS, metavar="T", help="of the series (%(default)s)")
+    parser.add_argument("--steps", type=int, default=1000, metavar="T", help="of the series (%(default)s)")
     parser.add_argument("--system", choices=["lorenz96", "var"], default="lorenz96", help="(%(default)s)")
-    parser.add_argument("--forcing", type=float, default=YARDSTICK_FORCING, help="of Lorenz-96 (%(default)s)")
-    parser.add_argument("--yardstick", type=Path, metavar="FILE", help="prototype.py, to be run beside")
+    parser.add_argument("--forcing", type=float, default=10.0, help="of Lorenz-96 (%(default)s)")
+    parser.add_argument(
+        "--edges-per-target", type=int, metavar="K", help="keep so many causes of each effect, no matrix"
+    )
+    parser.add_argument(
+        "--yardstick", type=Path, nargs="+", default=[], metavar="FILE", help="scripts to be run beside"
+    )
 
 
 def run(args: argparse.Namespace) -> list[Row]:
     rows = []
     for n_series in args.series:
-        rows += measure(n_series, args.steps, args.system, args.forcing, args.yardstick)
+        rows += measure(n_series, args.steps, args.system, args.forcing, args.yardstick, args.edges_per_target)
     return rows
 
 
-def measure(n_series: int, n_steps: int, system: str, forcing: float, yardstick: Path | None) -> list[Row]:
+def measure(
+    n_series: int,
+    n_steps: int,
+    system: str,
+    forcing: float,
+    yardsticks: Sequence[Path],
+    edges_per_target: int | None = None,
+) -> list[Row]:
     threads = torch.get_num_threads()
-    fitted = fresh(fit, n_series, n_steps, system, forcing, threads)
+    fitted = fresh(fit, n_series, n_steps, system, forcing, threads, edges_per_target)
     rates = fresh(measured_rates, threads)
     total, training = sum(fitted.seconds.values()), fitted.seconds["training"]
     data = _data(system, forcing)
@@ -118,19 +116,23 @@ def measure(n_series: int, n_steps: int, system: str, forcing: float, yardstick:
         ("copy", rates.copy / 1e9, "GB/s"),
     ]
     rows = [Row(method, **size, metric=metric, value=value, unit=unit, seed=SEED) for metric, value, unit in found]
-    rows += fresh(lasso, n_series, n_steps, system, forcing, threads)
-    if yardstick is None:
-        return rows
-    if (n_steps, system, forcing) != (YARDSTICK_STEPS, "lorenz96", YARDSTICK_FORCING) or n_series not in YARDSTICK:
-        print(f"P = {n_series}, {data}, T = {n_steps}: the prototype has no settings for it and was left out")
-        return rows
-    prototype = run_yardstick(yardstick, n_series, threads)
-    size["H"] = int(YARDSTICK[n_series][0])
-    prototype |= {("time over ours", "1"): prototype["total", "s"] / total}
-    return rows + [
-        Row(f"prototype, {data}", **size, metric=metric, value=value, unit=unit, seed=SEED)
-        for (metric, unit), value in prototype.items()
-    ]
+    if edges_per_target is None:
+        # Its coefficients are a matrix.
+        rows += fresh(lasso, n_series, n_steps, system, forcing, threads)
+    for yardstick in yardsticks:
+        given = prototypes.arguments(yardstick, n_series, n_steps, system, forcing, DATA_SEED, threads)
+        if given is None:
+            print(f"P = {n_series}, {data}, T = {n_steps}: {yardstick.name} has no settings for it and was left out")
+            continue
+        found_there = prototypes.run(yardstick, given, threads)
+        found_there |= {("time over ours", "1"): found_there["total", "s"] / total}
+        size["H"] = prototypes.width(yardstick, n_series)
+        method = f"{prototypes.label(yardstick)}, {data}"
+        rows += [
+            Row(method, **size, metric=metric, value=value, unit=unit, seed=SEED)
+            for (metric, unit), value in found_there.items()
+        ]
+    return rows
 
 
 def fresh(function: Callable[..., T], *arguments: Any) -> T:
@@ -139,11 +141,13 @@ def fresh(function: Callable[..., T], *arguments: Any) -> T:
         return pool.submit(function, *arguments).result()
 
 
-def fit(n_series: int, n_steps: int, system: str, forcing: float, threads: int) -> Fitted:
+def fit(
+    n_series: int, n_steps: int, system: str, forcing: float, threads: int, edges_per_target: int | None = None
+) -> Fitted:
     """Simulate, fit and judge; memory is read before the scores are judged."""
     torch.set_num_threads(threads)
     data = simulated(n_series, n_steps, system, forcing)
-    found = GRNGC(device="cpu", random_state=SEED).fit(data.X)
+    found = GRNGC(device="cpu", random_state=SEED, edges_per_target=edges_per_target).fit(data.X)
     peak = peak_memory()
     settings = found.graph_.metadata
     scaled = torch.as_tensor(found.scaler_.transform(data.X[:-1]), dtype=torch.float32)
@@ -214,15 +218,3 @@ def measured_rates(threads: int) -> Rates:
     target = torch.empty_like(source)
     copying = guard.timed(lambda: target.copy_(source))
     return Rates(guard.matmul_rate(), 2.0 * COPIED_BYTES / copying.median)
-
-
-def run_yardstick(prototype: Path, n_series: int, threads: int) -> dict[tuple[str, str], float]:
-    """What the prototype prints, by metric and unit."""
-    command = [sys.executable, str(prototype), str(n_series), *YARDSTICK[n_series]]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    printed = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True).stdout
-    match = YARDSTICK_LINE.search(printed)
-    if match is None:
-        raise ValueError(f"{prototype} printed no line of results: {printed!r}")
-    metrics = (("AUROC", "1"), ("AUPRC", "1"), ("training", "s"), ("total", "s"), ("peak", "GiB"))
-    return dict(zip(metrics, map(float, match.groups()), strict=True))

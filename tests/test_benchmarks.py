@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import accuracy, growth, guard, models, objective, op, penalty, sampling, scale
+from benchmarks import accuracy, growth, guard, models, objective, op, penalty, prototypes, sampling, scale
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from grngc_fast import GRNGC
@@ -130,17 +130,26 @@ print("P=%s H=%s AUROC 0.9000 AUPRC 0.5000 training 30.0 s total 40.0 s peak 0.2
 """
 
 
+WORKING_SET = """import sys
+given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+assert given == {"--series": "6", "--steps": "1000", "--forcing": "10", "--seed": "5", "--threads": given["--threads"]}
+print("start corr: 0.1 s")
+print("P=6 T=1000 F=10: AUROC 0.9000 AUPRC 0.5000  7.5 s, peak 0.75 GiB")
+"""
+
+
 @pytest.fixture
 def scale_at_hand(monkeypatch):
     """In this process, with rates of 1 GFLOP/s and 1 GB/s."""
     monkeypatch.setattr(scale, "fresh", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(scale, "measured_rates", lambda threads: scale.Rates(1e9, 1e9))
-    monkeypatch.setitem(scale.YARDSTICK, 6, ("3", "4", "1", "2", "1e-3"))
+    monkeypatch.setitem(prototypes.SHARED, 6, ("3", "4", "1", "2", "1e-3"))
 
 
 def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand):
     (tmp_path / "prototype.py").write_text(PROTOTYPE)
-    rows = scale.measure(6, 1000, "lorenz96", 10.0, tmp_path / "prototype.py")
+    (tmp_path / "working_set.py").write_text(WORKING_SET)
+    rows = scale.measure(6, 1000, "lorenz96", 10.0, [tmp_path / "prototype.py", tmp_path / "working_set.py"])
     ours, theirs = ({r.metric: r.value for r in rows if r.method.startswith(name)} for name in ("GRNGC", "prototype"))
     phases = [ours[phase] for phase in ("plan", "start", "training", "scores")]
     assert ours["total"] == pytest.approx(sum(phases))
@@ -158,13 +167,15 @@ def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand
         "time over ours": 40.0 / ours["total"],
     }
     assert {row.H for row in rows if row.method.startswith("prototype")} == {3}
+    sets = {r.metric: r.value for r in rows if r.method == "working-set prototype, Lorenz-96 F=10"}
+    assert sets == {"AUROC": 0.9, "AUPRC": 0.5, "total": 7.5, "peak": 0.75, "time over ours": 7.5 / ours["total"]}
     cheap = {r.metric: r.value for r in rows if r.method == "lasso VAR, Lorenz-96 F=10"}
     assert set(cheap) == {"AUROC", "AUPRC", "total", "peak"}
     assert cheap["AUROC"] > 0.9
 
 
 def test_a_yardstick_of_other_series_is_left_out(tmp_path, scale_at_hand, capsys):
-    rows = scale.measure(7, 200, "var", 10.0, tmp_path / "prototype.py")
+    rows = scale.measure(7, 200, "var", 10.0, [tmp_path / "prototype.py", tmp_path / "working_set.py"])
     assert all(row.method.endswith(", VAR") for row in rows)
     assert "left out" in capsys.readouterr().out
 

@@ -215,8 +215,7 @@ def memory_of(
 
 
 class _Needs(NamedTuple):
-    """Bytes of parameters, of the start of a training, of what is scored at a time and whatever the size; numbers that a step makes
-    of a window."""
+    """Bytes of parameters, of a training's start, of what is scored at a time and of any size; numbers of a window in a step."""
 
     parameters: int
     start: int
