@@ -1,28 +1,32 @@
-"""How a training step grows with the series: its time and memory with the penalty sampled and exact.
+"""How a training step grows with the series: its time and memory with the penalty sampled and exact, and of working sets.
 
 A perceptron of 128 hidden units with a linear path, 64 windows to a step. `sampled` is what a fit does, `exact` penalises all
-targets of all 64 windows. The memory of a step is its peak beyond the parameters and Adam's moments, gradients included.
-Exponents are least squares in log-log.
+targets of all 64 windows. `working sets` are 16 units and 16 inputs for each target, one round of 25 steps over all targets;
+beside it `screen`, which they are screened by once in a round of 300. The memory of a step is its peak beyond the parameters and
+Adam's moments, gradients included. Exponents are least squares in log-log.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from grngc_fast.series import Windows
 from grngc_fast.training.sampling import PenaltySample
+from grngc_fast.training.working_sets import SetOptions, find_sets
 
 from . import guard
 from .results import Row, add_plot_argument
-from .training_step import HIDDEN, N_WINDOWS, perceptron, trainer
+from .training_step import DEFAULT_LAM, HIDDEN, N_WINDOWS, perceptron, trainer
 
 # Predicted steps beyond this are left out.
 LONGEST_SECONDS = 60.0
 METRICS = ("training step", "memory")
+SET_STEPS = 25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> list[Row]:
     rows = [row for exact in (False, True) for row in curve(sorted(args.series), exact, args.repeats)]
+    rows += sets_curve(sorted(args.series), args.repeats)
     if args.plot:
         draw(rows, args.plot)
     return rows
@@ -48,14 +53,41 @@ def curve(series: Sequence[int], exact: bool, repeats: int) -> list[Row]:
             print(f"left out: P = {n_series}, about {predicted:.0f} s a step")
             break
         rows += measure(n_series, exact, repeats)
-    for metric in METRICS:
+    return rows + exponents(rows)
+
+
+def exponents(rows: Sequence[Row]) -> list[Row]:
+    """Least squares in log-log, of each metric that has two sizes."""
+    found = []
+    for metric in dict.fromkeys(row.metric for row in rows):
         points = [row for row in rows if row.metric == metric]
         if len(points) > 1:
             exponent = np.polyfit(*np.log([(row.P, row.value) for row in points]).T, 1)[0]
-            size = {"P": points[-1].P, "L": 1, "H": HIDDEN, "N": N_WINDOWS}
-            label = f"growth exponent of {metric} in P"
-            rows.append(Row(points[-1].method, **size, metric=label, value=float(exponent), unit="1"))
-    return rows
+            last, label = points[-1], f"growth exponent of {metric} in P"
+            found.append(
+                Row(last.method, P=last.P, L=1, H=last.H, N=N_WINDOWS, metric=label, value=float(exponent), unit="1")
+            )
+    return found
+
+
+def sets_curve(series: Sequence[int], repeats: int) -> list[Row]:
+    """Time of a step of all targets' networks, and of a screen of all, on noise of 1000 windows."""
+    rows = []
+    for n_series in series:
+        noise = np.random.default_rng(0).standard_normal((1001, n_series))
+        windows, looks = Windows.from_trajectories([noise], 1), {}
+        for name, steps in (("one", 1), ("many", 1 + SET_STEPS)):
+            options = SetOptions(rounds=1, first_steps=steps)
+            looks[name] = guard.timed(partial(find_sets, windows, DEFAULT_LAM, options, 0), min(repeats, 5), warmup=1)
+        size = {"P": n_series, "L": 1, "H": SetOptions.units, "N": N_WINDOWS}
+        step = (looks["many"].median - looks["one"].median) / SET_STEPS * 1e3
+        # The first round has two screens beside its step.
+        screen = looks["one"].median * 1e3 / 2
+        rows.append(Row("working sets", **size, metric=METRICS[0], value=step, unit="ms"))
+        rows.append(
+            Row("working sets", **size, metric="screen, with all that a round does besides", value=screen, unit="ms")
+        )
+    return rows + exponents(rows)
 
 
 def measure(n_series: int, exact: bool, repeats: int) -> list[Row]:
@@ -83,6 +115,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for method in dict.fromkeys(row.method for row in rows):
             own = [row for row in rows if row.method == method]
             points = [(row.P, row.value) for row in own if row.metric == metric]
+            if not points:
+                continue
             slope = [row.value for row in own if row.metric == f"growth exponent of {metric} in P"]
             label = f"{method}, P^{slope[0]:.2f}" if slope else method
             axes.loglog(*zip(*points, strict=True), marker="o", label=label)

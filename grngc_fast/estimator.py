@@ -224,14 +224,24 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
                 check_fit(network, plan, options, data)
             training = plan.training_options(options)
             watch.lap("plan")
+            before = None
             if not begun:
                 trained_on, _ = windows.split(training.validation_fraction)
                 if plan.linear_start:
                     start_linear(network, trained_on, plan.lam, world, options.verbose)
                 elif plan.model == "sets":
-                    start_sets(network, data, trained_on, plan.lam, seed, world, options.verbose)
+                    before = start_sets(network, data, trained_on, plan.lam, seed, world, options.verbose)
             watch.lap("start")
-            history = train(network, windows, training, generator, options.verbose, checkpoint=checkpoint, world=world)
+            history = train(
+                network,
+                windows,
+                training,
+                generator,
+                options.verbose,
+                checkpoint=checkpoint,
+                world=world,
+                history=before,
+            )
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
         settings |= left_out(network, data, plan.lam)

@@ -79,6 +79,11 @@ def test_noise_ends_at_one(pairs, heavy, monkeypatch):
     assert (looks.excess(looks(loud, partners), outside, 2) > 1.2).all()
 
 
+def test_sums_that_int32_cannot_hold_are_floats():
+    x = inputs(3, 140_000)
+    assert float(Screen(x)(x[:1], NONE).amax()) == pytest.approx(1, abs=0.01)
+
+
 def test_inputs_that_do_not_change_are_no_noise():
     x = inputs(100, 400)
     x[40:] = 0

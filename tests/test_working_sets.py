@@ -90,6 +90,25 @@ def test_a_target_with_more_causes_than_its_set_grows():
     assert not found.networks.skip[1][padded].any()
 
 
+def test_of_very_long_series_no_more_windows_are_read_than_drawn(monkeypatch):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((3000, 8))
+    x[1:, 0] += 2 * x[:-1, 5]
+    read, sizes = search.SetData.read, []
+
+    def noted(self, *given):
+        z = read(self, *given)
+        sizes.append(z.shape[:2])
+        return z
+
+    monkeypatch.setattr(search.SetData, "read", noted)
+    monkeypatch.setattr(search, "TILE_NUMBERS", 9000)
+    options = SetOptions(set_size=4, units=2, rounds=2, first_steps=20, steps=30)
+    found = find_sets(prepare(x, 1).windows, 0.1, options, seed=0)
+    assert {tuple(size) for size in sizes} <= {(n, k) for n in (1, 2, 3) for k in (1280, 1920, 256, 2999 % 256)}
+    assert int(found.columns[0, found.strength[0].argmax()]) == 5
+
+
 def test_each_target_may_have_its_own_strength(windows):
     lam = torch.full((30,), 0.2)
     lam[3] = 50.0

@@ -106,7 +106,8 @@ def strongest(values: Array, limit: int) -> Indices:
     cutoff = np.partition(found, found.size - limit)[found.size - limit]
     chosen = np.flatnonzero(found > cutoff)
     equal = np.flatnonzero(found == cutoff)[: limit - chosen.size]
-    return positive[np.sort(np.concatenate([chosen, equal]))]
+    kept: Indices = positive[np.sort(np.concatenate([chosen, equal]))]
+    return kept
 
 
 class EdgeExports(ABC):

@@ -18,7 +18,8 @@ from ..scoring.blocks import BLOCK_BYTES, BLOCK_COPIES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
 from ..training.sparse_linear import BLOCK_ELEMENTS
-from ..training.working_sets.search import TILE
+from ..training.working_sets import SetOptions
+from ..training.working_sets.search import TILE, TILE_NUMBERS
 from .evidence import MIN_SET_WINDOWS
 from .machine import as_bytes, available_memory, shown
 from .options import FitOptions
@@ -238,7 +239,9 @@ def _sets(network: SetMLP, n_effects: int, n_inputs: int, n_steps: int) -> _Need
     units, size = network.readout.shape[1], network.skip.shape[1]
     width, tile = min(n_inputs, GROWTH * size), min(TILE, n_effects)
     parameters = FLOAT * n_effects * (width * (units + 1) + 2 * units + 1)
-    tiles = torch.get_num_threads() * tile * (2 * width * n_steps + TILE_ARRAYS * n_inputs)
+    tile = min(tile, max(1, TILE_NUMBERS // n_steps))
+    drawn = min(n_steps, SetOptions.steps * SetOptions.batch_size)
+    tiles = torch.get_num_threads() * tile * (2 * width * drawn + TILE_ARRAYS * n_inputs)
     start = FLOAT * (n_steps * (WINDOW_ARRAYS * n_inputs + 2 * n_effects) + tiles)
     rows = min(n_effects, max(1, BLOCK_BYTES // (BLOCK_COPIES * FLOAT * n_inputs)))
     window = n_effects * (3 * width + 4 * units)

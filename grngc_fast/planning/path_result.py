@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import plotting
 from ..errors import InputError
 from ..graph import CausalGraph
-from ..training.trainer import ACTIVE_SHARE
+from ..training.history import ACTIVE_SHARE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

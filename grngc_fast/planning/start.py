@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ..distributed import World
 from ..models import OwnPast, SetMLP
 from ..series import PreparedSeries, Windows
+from ..training.history import History
 from ..training.sparse_linear import sparse_linear
 from ..training.working_sets import SetOptions, find_sets
 
@@ -49,11 +51,11 @@ def start_sets(
     seed: int,
     world: World | None = None,
     verbose: int = 0,
-) -> None:
+) -> History:
     """Find the inputs that each target reads, and start the model with the networks that were trained on them.
 
     `windows`: those of `data` to train on. `seed`: of the networks' weights and of the order of windows. Processes share out the
-    targets; all are left with the same.
+    targets; all are left with the same. Returns the loss after each round.
     """
     network = model.network if isinstance(model, OwnPast) else model
     assert isinstance(network, SetMLP)
@@ -64,3 +66,8 @@ def start_sets(
     if isinstance(model, OwnPast):
         with torch.no_grad():
             model.weight.copy_(found.own[model.targets].T)
+    history = History()
+    for step, error, penalty, edges in found.path:
+        history.append(step, error, penalty, lam, math.nan, edges)
+    history.before = history.best_step = history.step[-1]
+    return history

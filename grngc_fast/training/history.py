@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+# A pair counts as active above this share of the strongest one's mean absolute gradient.
+ACTIVE_SHARE = 0.1
+
 
 @dataclass
 class History:
@@ -11,13 +14,14 @@ class History:
 
     Attributes
     ----------
-    step : optimiser steps taken.
+    step : optimiser steps taken, those of the rounds included in which working sets are found.
     forecast : mean squared error of the training batches since the last entry, in standardised units.
     penalty : mean over targets of the summed absolute gradient, same batches; the loss adds lam times this.
     loss : forecast + lam * penalty.
     validation : mean squared error on the held-out windows; NaN without any.
     active_edges : cause-effect pairs, self-influence included, above a tenth of the strongest's mean absolute gradient.
     best_step : the step whose parameters were kept.
+    before : steps of those rounds.
     stopped : "max_steps", "early" (validation error stopped falling) or "diverged".
     """
 
@@ -28,12 +32,13 @@ class History:
     validation: list[float] = field(default_factory=list)
     active_edges: list[int] = field(default_factory=list)
     best_step: int = 0
+    before: int = 0
     stopped: str = "max_steps"
 
     def append(
         self, step: int, forecast: float, penalty: float, lam: float, validation: float, active_edges: int
     ) -> None:
-        self.step.append(step)
+        self.step.append(self.before + step)
         self.forecast.append(forecast)
         self.penalty.append(penalty)
         self.loss.append(forecast + lam * penalty)

@@ -30,6 +30,7 @@ def train(
     *,
     checkpoint: Checkpoint | None = None,
     world: World | None = None,
+    history: History | None = None,
 ) -> History:
     """Train the model in place and leave it in eval mode with the parameters kept.
 
@@ -45,6 +46,8 @@ def train(
     world : processes that share out every step; default this one alone. Each has the same model, windows, options and
         generator, and is left with the same result.
 
+    history : what came before, to be gone on with; default none.
+
     Raises
     ------
     InputError : a validation fraction that leaves no window on one side; a checkpoint that cannot be used or written.
@@ -54,7 +57,7 @@ def train(
     ProcessLostError : another process of the world ended.
     """
     world = World() if world is None else world
-    trainer = Trainer(model, windows, options, generator, world)
+    trainer = Trainer(model, windows, options, generator, world, history)
     with contextlib.ExitStack() as stack:
         keeper = None
         if checkpoint is not None:

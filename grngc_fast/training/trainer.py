@@ -19,13 +19,11 @@ from ..penalty import gradient_l1
 from ..scoring.means import mean_gradients
 from ..series import Windows
 from .batches import Batches
-from .history import History
+from .history import ACTIVE_SHARE, History
 from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import PenaltySample, choose_sample
 
-# A pair counts as active above this share of the strongest one's mean absolute gradient.
-ACTIVE_SHARE = 0.1
 # An evaluation, with a copy of the parameters, takes the time of some steps.
 MIN_STEPS_BETWEEN = 5
 # Active edges are counted on the rows of about this many targets and scaled up.
@@ -51,6 +49,7 @@ class Trainer:
         options: TrainingOptions,
         generator: torch.Generator,
         world: World,
+        history: History | None = None,
     ) -> None:
         self.model, self.options, self.generator, self.world = model, options, generator, world
         self._training, self._validation = windows.split(options.validation_fraction)
@@ -67,7 +66,7 @@ class Trainer:
         self._stride = max(1, self._training.n_targets // COUNTED_TARGETS)
         self._sums = _Sums()
         self._best, self._kept, self._waited = math.inf, _state(model), 0
-        self.steps, self.finished, self.history = 0, False, History()
+        self.steps, self.finished, self.history = 0, False, history or History()
         model.train()
 
     def step(self) -> bool:
@@ -190,7 +189,7 @@ class Trainer:
         edges = int(world.sum((gradients > ACTIVE_SHARE * strongest).sum())) * self._stride
         history.append(self.steps, forecast, penalty, options.lam, error, edges)
         if self._validation is None or options.patience is None or error < self._best:
-            self._best, self._kept, self._waited, history.best_step = error, _state(self.model), 0, self.steps
+            self._best, self._kept, self._waited, history.best_step = error, _state(self.model), 0, history.step[-1]
         else:
             self._waited += 1
             if self._waited >= options.patience:

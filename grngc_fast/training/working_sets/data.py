@@ -52,9 +52,12 @@ class SetData:
         """Of the causes."""
         return Screen(self.columns[: self.n_inputs])
 
-    def read(self, targets: Tensor, columns: Tensor) -> Tensor:
-        """(T, N, K + L), each target's own inputs."""
-        return self.columns[torch.cat([columns, self.own[targets]], 1)].mT.contiguous()
+    def read(self, targets: Tensor, columns: Tensor, windows: slice | Tensor = slice(None)) -> Tensor:
+        """(T, n, K + L), each target's own inputs in some windows."""
+        rows = torch.cat([columns, self.own[targets]], 1)
+        if isinstance(windows, slice):
+            return self.columns[:, windows][rows].mT.contiguous()
+        return self.columns[rows[:, None], windows[:, None]]
 
     def allowed(self, targets: Tensor) -> Tensor:
         """(T, Q) which inputs each target may read."""

@@ -33,7 +33,8 @@ class Screen:
 
     def __init__(self, rows: Tensor) -> None:
         self._rows, self._pairs = rows, len(rows) <= MOST_FOR_PAIRS
-        self._int8 = rows.device.type == "cpu" and _fast_int8()
+        # Sums of more windows than this do not fit int32.
+        self._int8 = rows.device.type == "cpu" and rows.shape[1] < 2**31 / LARGEST**2 and _fast_int8()
         self._unit = rows.shape[1] * (STEPS * STEPS if self._int8 else 1.0)
         self._inputs, self._squares = self._cut(standard(rows.T).T), self._cut(standard(rows.square().T).T)
 

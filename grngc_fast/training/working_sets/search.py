@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ...distributed import World
 from ...series import CandidateEdges, Windows
+from ..history import ACTIVE_SHARE
 from .data import SetData
 from .options import SetOptions
 from .sets import WorkingSets
@@ -20,6 +21,8 @@ from .tile import take_round
 # Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where a step
 # is 40 launches whatever the tile, many (not measured).
 FEWEST, TILE, GPU_TILE = 16, 125, 4096
+# Targets times windows of a tile at most: its residuals, and their products, of very long series.
+TILE_NUMBERS = 2**23
 
 
 def find_sets(
@@ -49,7 +52,7 @@ def find_sets(
         while len(search.active) and search.round < options.rounds:
             search.take_round(bar)
     state = search.state
-    return WorkingSets(state.columns, state.networks, state.strength, state.excess, search.round)
+    return WorkingSets(state.columns, state.networks, state.strength, state.excess, tuple(search.path))
 
 
 class _Search:
@@ -57,15 +60,19 @@ class _Search:
 
     Attributes
     ----------
-    round : how many. state : of all targets. active : targets that are open.
+    state : of all targets. active : targets that are open. path : see `WorkingSets`.
     """
 
     def __init__(self, data: SetData, options: SetOptions, seed: int, world: World, lam: float | Tensor) -> None:
         self._data, self._options, self._seed, self._world = data, options, seed, world
         self._lam = torch.as_tensor(lam, dtype=data.y.dtype, device=data.y.device).expand(len(data.y))
         self._all_fit = data.n_inputs <= options.set_size
-        self.round, self.state = 0, SetState.empty(data, options)
+        self.state, self.path = SetState.empty(data, options), list[tuple[int, float, float, int]]()
         self.active = torch.arange(len(data.y), device=data.y.device)
+
+    @property
+    def round(self) -> int:
+        return len(self.path)
 
     def take_round(self, bar: tqdm) -> None:
         options = self._options
@@ -83,7 +90,10 @@ class _Search:
 
         found = _threaded(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
-        self.round += 1
+        taken = steps + (self.path[-1][0] if self.path else 0)
+        strength, error = self.state.strength, float(self.state.error.mean())
+        edges = int((strength > ACTIVE_SHARE * strength.max()).sum())
+        self.path.append((taken, error, float(strength.sum(1).mean()), edges))
         if not short:
             self.active = self.active[self.state.excess[self.active] > 1]
 
@@ -91,8 +101,8 @@ class _Search:
         """Open targets, those with sets of near sizes together."""
         sizes = self.state.columns[self.active].ge(0).sum(1)
         ordered = self.active[sizes.argsort(dim=0, stable=True)]
-        largest = TILE if ordered.device.type == "cpu" else GPU_TILE
-        return list(ordered.split(min(largest, max(FEWEST, -(-len(ordered) // 2)))))
+        largest = min(TILE, TILE_NUMBERS // self._data.y.shape[1]) if ordered.device.type == "cpu" else GPU_TILE
+        return list(ordered.split(max(1, min(largest, max(FEWEST, -(-len(ordered) // 2))))))
 
 
 def _threaded(work: Callable[[int], SetState], tiles: list[int], device: torch.device) -> list[SetState]:

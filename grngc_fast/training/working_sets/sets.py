@@ -22,14 +22,19 @@ class WorkingSets:
     networks : of E networks; the last L of `skip` are those of own pasts that are no candidate causes, if any target has one.
     strength : (E, K) mean absolute gradients.
     excess : (E,) the strongest sign of an input outside of each set, 1 where noise ends; 0 where nothing is outside.
-    rounds : how many there were.
+    path : of each round the steps of training so far, mean squared error, mean over targets of the summed absolute gradient, and
+        pairs above a tenth of the strongest's.
     """
 
     columns: Tensor
     networks: Networks
     strength: Tensor
     excess: Tensor
-    rounds: int
+    path: tuple[tuple[int, float, float, int], ...] = ()
+
+    @property
+    def rounds(self) -> int:
+        return len(self.path)
 
     @property
     def own(self) -> Tensor:
@@ -47,6 +52,6 @@ class WorkingSets:
         networks = zip(*(t.split(n_targets) for t in self.networks.tensors()), strict=True)
         others = zip(*(t.split(n_targets) for t in (self.columns, self.strength, self.excess)), strict=True)
         return [
-            WorkingSets(columns, Networks(*own), strength, excess, self.rounds)
+            WorkingSets(columns, Networks(*own), strength, excess, self.path)
             for own, (columns, strength, excess) in zip(networks, others, strict=True)
         ]

@@ -24,6 +24,7 @@ class SetState:
     strength : (E, K) mean absolute gradients.
     offered : (E, K) the best inputs outside, best first, -1 where there are fewer.
     excess : (E,) see `WorkingSets`.
+    error : (E,) mean squared error over all windows.
     networks : of each target's last round.
     """
 
@@ -31,6 +32,7 @@ class SetState:
     strength: Tensor
     offered: Tensor
     excess: Tensor
+    error: Tensor
     networks: Networks
 
     @classmethod
@@ -39,10 +41,11 @@ class SetState:
         n, k, device = len(data.y), min(options.set_size, data.n_inputs), data.y.device
         none = torch.full((n, k), -1, device=device)
         networks = Networks.drawn(n, k, options.units, torch.Generator(), device, data.own.shape[1])
-        return cls(none, torch.zeros(n, k, device=device), none.clone(), torch.zeros(n, device=device), networks)
+        zeros = torch.zeros(n, k, device=device), torch.zeros(n, device=device), torch.zeros(n, device=device)
+        return cls(none, zeros[0], none.clone(), *zeros[1:], networks)
 
     def tensors(self) -> list[Tensor]:
-        return [self.columns, self.strength, self.offered, self.excess, *self.networks.tensors()]
+        return [self.columns, self.strength, self.offered, self.excess, self.error, *self.networks.tensors()]
 
     def widened(self, k: int) -> SetState:
         """With room for sets of k inputs."""
@@ -56,6 +59,7 @@ class SetState:
             F.pad(self.strength, (0, more)),
             F.pad(self.offered, (0, more), value=-1),
             self.excess,
+            self.error,
             replace(net, skip=skip, encoder=F.pad(net.encoder, (0, 0, 0, more))),
         )
 

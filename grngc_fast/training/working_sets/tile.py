@@ -17,7 +17,7 @@ from .state import SetState
 # Rounds that may replace half of a set before it grows.
 BEFORE_GROWTH = 3
 # Windows judged at a time, to stay in cache.
-JUDGED = 64
+JUDGED = 256
 
 
 def take_round(
@@ -47,24 +47,25 @@ def take_round(
         columns = _next_sets(before, targets, options, round_)
     networks = _trained(data, targets, columns, lam[targets], options, steps, generator, stepped)
     strength, residual = judged(data, targets, columns, networks)
-    outside = without(allowed, columns)
+    outside, error = without(allowed, columns), residual.square().mean(1)
     if not outside.any():
-        return SetState(columns, strength, torch.full_like(columns, -1), strength.new_zeros(len(targets)), networks)
+        return SetState(columns, strength, torch.full_like(columns, -1), torch.zeros_like(error), error, networks)
     partners = columns.gather(1, strength.topk(min(options.partners, columns.shape[1]), dim=1).indices)
     evidence = data.screen(residual, partners, outside)
     excess = data.screen.excess(evidence, outside, 2 * options.partners)
-    return SetState(columns, strength, _best(evidence, outside, columns.shape[1]), excess, networks)
+    return SetState(columns, strength, _best(evidence, outside, columns.shape[1]), excess, error, networks)
 
 
 def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) -> tuple[Tensor, Tensor]:
     """Mean absolute gradients (T, K) and residuals (T, N) over all windows."""
-    z, y = data.read(targets, columns), data.y[targets]
-    total, parts = torch.zeros_like(columns, dtype=y.dtype), []
-    for some, wanted in zip(z.split(JUDGED, 1), y.split(JUDGED, 1), strict=True):
-        forecast, jacobian = networks.forecast_and_jacobian(some)
+    residual = data.y[targets]
+    total, n_windows = torch.zeros_like(columns, dtype=residual.dtype), residual.shape[1]
+    for start in range(0, n_windows, JUDGED):
+        some = slice(start, start + JUDGED)
+        forecast, jacobian = networks.forecast_and_jacobian(data.read(targets, columns, some))
         total += jacobian.abs_().sum(1)
-        parts.append(wanted - forecast)
-    return total.masked_fill_(columns < 0, 0.0).div_(y.shape[1]), torch.cat(parts, 1)
+        residual[:, some] -= forecast
+    return total.masked_fill_(columns < 0, 0.0).div_(n_windows), residual
 
 
 def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions) -> Tensor:
@@ -102,11 +103,16 @@ def _trained(
     generator: torch.Generator,
     stepped: Callable[[], None],
 ) -> Networks:
-    y, z = data.y[targets], data.read(targets, columns)
+    y, n_windows = data.y[targets], data.y.shape[1]
+    size = min(options.batch_size, n_windows)
+    windows: slice | Tensor = slice(None)
+    if n_windows > steps * size:
+        # No more than are drawn.
+        windows = torch.randperm(n_windows, generator=generator)[: steps * size].to(y.device)
+    y, z = y[:, windows], data.read(targets, columns, windows)
     shape = len(y), columns.shape[1], options.units
     networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1])
     networks.encoder.mul_((columns >= 0)[..., None])
-    size = min(options.batch_size, y.shape[1])
     trainer = TileTrainer(networks, size, options.learning_rate, steps)
     inputs, wanted = z.new_empty(len(y), size, z.shape[2]), y.new_empty(len(y), size)
     for index in _batches(y.shape[1], size, steps, generator):
