@@ -82,7 +82,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
-        "order": 2} of "kan", {"n_causes": 48} of "sets" or {"kernel_size": 3} of "tcn".
+        "order": 2} of "kan", {"set_size": 48} of "sets" or {"kernel_size": 3} of "tcn".
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
         so that fit and scores cost P x regulators.
     targets : the only series that are forecast and may be effects, likewise.

@@ -126,6 +126,20 @@ def test_few_windows_are_enough_for_sets_that_win_clearly(more, model):
     assert (few.model, few.evidence, few.lam) == ("mlp", None, DEFAULT_LAM)
 
 
+def test_silu_is_what_sets_have():
+    found = GRNGC(activation="silu", random_state=0, device="cpu").fit(lorenz96(20, 300, 10.0, seed=0).X)
+    assert found.graph_.metadata["model"] == "sets"
+
+
+def test_too_few_held_out_windows_choose_no_sets():
+    """The last of five trajectories is held out, and has a single window."""
+    X = np.random.default_rng(0).standard_normal((402, 5))
+    parts = [*np.split(X[:400], 4), X[400:]]
+    data = Windows.from_trajectories(parts, 1)
+    found = weigh(data, None, torch.Generator().manual_seed(0), 0, SetOptions())
+    assert found.sets == ()
+
+
 def test_sets_have_room_for_the_causes_that_stand_out():
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal((600, 40)), np.zeros((40, 40))

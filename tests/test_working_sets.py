@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,8 @@ from scipy.sparse import csr_array
 from grngc_fast import GRNGC, InputError, causal_scores, evaluate, gradient_l1
 from grngc_fast.datasets import lorenz96
 from grngc_fast.distributed import World
-from grngc_fast.models import SetMLP
+from grngc_fast.models import OwnPast, SetMLP
+from grngc_fast.planning import start_sets
 from grngc_fast.series import CandidateEdges, Windows, candidate_edges, prepare
 from grngc_fast.training.working_sets import SetOptions, find_sets, search
 from grngc_fast.training.working_sets.certificate import violations
@@ -152,6 +155,56 @@ def test_an_own_past_that_is_no_candidate_is_read_without_a_penalty():
     assert float(found.model_.weight.detach()[0, 0]) == pytest.approx(0.9, abs=0.08)
     assert found.scores_[0, 0] > 5 * found.scores_[0, 1]
     assert found.score(x) > 0.7
+
+
+@pytest.mark.parametrize("lags", [1, 3])
+def test_the_model_forecasts_what_was_found_with_own_pasts_and_lags(lags):
+    x = np.random.default_rng(0).standard_normal((300, 5))
+    for t in range(2, 300):
+        x[t, 3:] += 0.5 * x[t - 1, 3:] - 0.4 * x[t - 2, 3:]
+    data = prepare(x, lags, regulators=[0, 1, 2], targets=[3, 1, 4])
+    found = find_sets(data.windows, 0.1, SetOptions(set_size=4, units=2, steps=30), seed=0, edges=data.edges)
+    model = OwnPast(SetMLP(3, lags, 2, n_targets=3, set_size=4), 3, torch.as_tensor(data.edges.own_past), lags)
+    start_sets(model, data, data.windows, 0.1, 0)
+    again = find_sets(
+        data.windows, 0.1, SetOptions(set_size=model.network.columns.shape[1], units=2), seed=0, edges=data.edges
+    )
+    assert found.own.shape == (3, lags)
+    assert not found.own[1].any()
+    torch.testing.assert_close(
+        model(data.windows.inputs()), again.forecast(data.windows, data.edges), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_target_with_every_candidate_leaves_the_others_their_own():
+    allowed = np.zeros((4, 4), dtype=bool)
+    allowed[0], allowed[1, 2], allowed[2, 1], allowed[3, [0, 3]] = True, True, True, True
+    windows = prepare(np.random.default_rng(0).standard_normal((200, 4)), 1).windows
+    found = find_sets(
+        windows, 0.1, SetOptions(units=2, steps=5, first_steps=5), seed=0, edges=limited(windows, allowed)
+    )
+    assert [sorted(row[row >= 0].tolist()) for row in found.columns] == [[0, 1, 2, 3], [2], [1], [0, 3]]
+
+
+@pytest.mark.parametrize(("size", "largest"), [(1, 96), (6, 4)])
+def test_sets_never_shrink(size, largest, windows):
+    options = SetOptions(set_size=size, largest=largest, units=2, rounds=5, first_steps=5, steps=5)
+    found = find_sets(windows, 0.2, options, seed=0)
+    assert (found.columns >= 0).sum(1).min() >= size
+    assert found.columns.shape[1] > size or size > largest
+
+
+def test_the_threads_of_a_search_leave_torch_as_it_was(windows):
+    before = torch.get_num_threads()
+    find_sets(windows, 0.2, SetOptions(units=2, steps=2), seed=0)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(torch.get_num_threads).result() == before
+
+
+def test_noise_of_few_windows_does_not_grow_sets():
+    noise = np.random.default_rng(0).standard_normal((12, 450))
+    options = SetOptions(units=2, first_steps=3, steps=3)
+    assert find_sets(prepare(noise, 1).windows, 0.1, options, seed=0).columns.shape[1] == 16
 
 
 def network(n_lags: int = 2) -> SetMLP:

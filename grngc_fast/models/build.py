@@ -81,7 +81,7 @@ def build(
     }
     forecaster: type[nn.Module] = FORECASTERS[name]
     arguments |= _widths(name, hidden)
-    if activation is not None:
+    if activation is not None and (name, activation) != ("sets", "silu"):
         if "activation" not in inspect.signature(FORECASTERS[name]).parameters:
             raise InputError(f"activation={activation!r}: model={name!r} has none to choose; leave it None")
         arguments["activation"] = activation

@@ -94,9 +94,9 @@ class SetMLP(nn.Module):
         # Lag and series are one index here.
         return GroupedFactors((block,), len(x), len(columns), self.n_series * self.n_lags, 1)
 
-    def slopes(self, x: Tensor, targets: Tensor) -> Tensor:
-        """(T, N, h) of the forecasts of `targets` with respect to each unit's input, readout included, at x (N, L, C)."""
-        z = self._read(x, self.columns[targets])
+    def slopes(self, z: Tensor, targets: Tensor) -> Tensor:
+        """(T, N, h) of the forecasts of `targets` with respect to each unit's input, readout included; z (T, N, K or more)."""
+        z = z[..., : self.skip.shape[1]]
         pre = torch.baddbmm(self.encoder_bias[targets][:, None], z, self.encoder[targets].mT)
         return _SILU.slope(pre) * self.readout[targets][:, None]
 

@@ -28,13 +28,15 @@ def left_out(network: nn.Module, data: PreparedSeries, lam: float) -> dict[str, 
     if not isinstance(own, SetMLP) or not lam > 0:
         return {}
     read, windows = SetData.of(data.windows, data.edges), data.windows
-    targets = torch.arange(0, own.n_targets, max(1, own.n_targets // TARGETS), device=own.columns.device)
-    residual, slopes = [], []
-    for x in windows.batches():
-        residual.append(network(x)[:, targets].T)
-        slopes.append(own.slopes(x[..., : own.n_series], targets))
+    targets = torch.linspace(0, own.n_targets - 1, min(TARGETS, own.n_targets), device=own.columns.device).long()
+    residual = torch.cat([network(x)[:, targets].T for x in windows.batches()], 1) - read.y[targets]
     outside = without(read.allowed(targets), own.columns[targets])
     inputs = read.columns[: read.n_inputs]
-    linear, units = violations(inputs, outside, torch.cat(residual, 1) - read.y[targets], torch.cat(slopes, 1), lam)
+    quotients = []
+    # One target at a time: slopes of all windows.
+    for i, target in enumerate(targets.split(1)):
+        slopes = own.slopes(read.read(target, own.columns[target]), target)
+        quotients.append(violations(inputs, outside[i : i + 1], residual[i : i + 1], slopes, lam))
+    linear, units = (torch.cat(part) for part in zip(*quotients, strict=True))
     found = {"linear": linear.max(), "units": units.max(), "units_median": units.median()}
     return {"left_out": {"targets": len(targets), **{name: round(float(value), 4) for name, value in found.items()}}}

@@ -15,7 +15,7 @@ from ..training.sparse_linear import SparseLinear, lam_max, sparse_linear
 from ..training.working_sets import SetOptions, WorkingSets, find_sets
 
 # Below these the tenth held out is too small to choose a strength of linear forecasters by, and to see that working sets win.
-MIN_WINDOWS, MIN_SET_WINDOWS = 250, 150
+MIN_WINDOWS, MIN_SET_WINDOWS, MIN_HELD_OUT = 250, 150, 10
 HELD_OUT = 0.1
 # Enough to choose by: all targets share the strength. Working sets cost more.
 MAX_TARGETS, MAX_SET_TARGETS = 128, 64
@@ -26,7 +26,8 @@ FACTOR, PATIENCE, MAX_STRENGTHS = 0.5**0.5, 2, 24
 # linear they were ahead by a tenth to three quarters; with few windows (Lorenz-96, F = 40, 300 steps) by .02 to .07 at an
 # agreement of .81 to .86; on DREAM3, where they forecast better and find worse, by .01 to .07 at .76 to .79.
 MARGIN, MATERIAL, AGREEMENT = 2.0, 0.075, 0.81
-COMPARED_INPUTS = 3
+# Among fewer inputs than this agreement is no news.
+COMPARED_INPUTS, ENOUGH_INPUTS = 3, 8
 # Fewer targets do not tell their spread.
 FEW_TARGETS = 8
 # Working sets are tried at the best strength of linear forecasters and above: they fit more, and need more of it. Where the last
@@ -106,6 +107,8 @@ def weigh(
     set_size : of them; None chooses by how many causes stand out.
     """
     training, held_out = windows.split(HELD_OUT)
+    if held_out is None or len(held_out) < MIN_HELD_OUT:
+        set_options = None
     if len(windows) < (MIN_WINDOWS if set_options is None else MIN_SET_WINDOWS) or held_out is None:
         return None
     chosen = _varying(training, torch.randperm(windows.n_targets, generator=generator).to(windows.steps.device))
@@ -182,7 +185,10 @@ def _excess(errors: Tensor, least: Tensor) -> float:
 
 
 def _agreement(one: WorkingSets, other: WorkingSets) -> float:
-    count = min(COMPARED_INPUTS, one.columns.shape[1])
+    """Of the strongest inputs; NaN of sets too small to disagree."""
+    if one.columns.shape[1] < ENOUGH_INPUTS:
+        return math.nan
+    count = COMPARED_INPUTS
     a, b = (s.columns.gather(1, s.strength.topk(count, dim=1).indices) for s in (one, other))
     return float((a[:, :, None] == b[:, None, :]).any(2).float().mean())
 

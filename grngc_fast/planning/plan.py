@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import numbers
 import os
 from collections.abc import Mapping
@@ -90,7 +91,7 @@ class Plan:
             "margin": found.margin,
             "sets_lam": found.sets_lam if found.sets else None,
             "set_size": found.set_size,
-            "agreement": found.agreement if len(found.sets) > 1 else None,
+            "agreement": None if math.isnan(found.agreement) else found.agreement,
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 

@@ -65,7 +65,8 @@ def start_sets(
     network.start(found.columns, found.networks)
     if isinstance(model, OwnPast):
         with torch.no_grad():
-            model.weight.copy_(found.own[model.targets].T)
+            # Most recent lag first there, oldest first here.
+            model.weight.copy_(found.own[model.targets].flip(1).T)
     history = History()
     for step, error, penalty, edges in found.path:
         history.append(step, error, penalty, lam, math.nan, edges)

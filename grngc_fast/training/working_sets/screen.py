@@ -16,6 +16,8 @@ MOST_FOR_PAIRS = 400
 CHANCE = 0.05
 # Inputs from which their own spread is known.
 FEW_INPUTS = 32
+# Of few windows correlations are bounded, and their median is less than that of normal numbers.
+LEAST_SPREAD = 0.9
 
 
 class Screen:
@@ -83,7 +85,7 @@ class Screen:
         middle = evidence.masked_fill(~moving, math.nan).nanmedian(1).values
         # Of the largest of as many absolute normal numbers.
         expected = math.sqrt(2 / n_windows) * float(torch.erfinv(torch.tensor(0.5 ** (1 / n_features))))
-        spread = torch.where(moving.sum(1) >= FEW_INPUTS, middle / expected, 1.0)
+        spread = torch.where(moving.sum(1) >= FEW_INPUTS, (middle / expected).clamp_min(LEAST_SPREAD), 1.0)
         return evidence.masked_fill(~outside, 0.0).amax(1) / (noise * spread)
 
     def _with_products(self, best: Tensor, r: Tensor, partners: Tensor, both: bool) -> None:

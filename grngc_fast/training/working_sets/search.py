@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -23,6 +24,10 @@ from .tile import take_round
 FEWEST, TILE, GPU_TILE = 16, 125, 4096
 # Targets times windows of a tile at most: its residuals, and their products, of very long series.
 TILE_NUMBERS = 2**23
+# Sets do not grow beyond the windows over this.
+WINDOWS_TO_AN_INPUT = 8
+# Inputs times windows of a tile on a GPU.
+GPU_NUMBERS = 2**28
 
 
 def find_sets(
@@ -64,7 +69,10 @@ class _Search:
     """
 
     def __init__(self, data: SetData, options: SetOptions, seed: int, world: World, lam: float | Tensor) -> None:
-        self._data, self._options, self._seed, self._world = data, options, seed, world
+        self._data, self._seed, self._world = data, seed, world
+        # Few windows cannot tell many inputs apart.
+        most = max(options.set_size, data.y.shape[1] // WINDOWS_TO_AN_INPUT)
+        self._options = replace(options, largest=min(options.largest, most))
         self._lam = torch.as_tensor(lam, dtype=data.y.dtype, device=data.y.device).expand(len(data.y))
         self._all_fit = data.n_inputs <= options.set_size
         self.state, self.path = SetState.empty(data, options), list[tuple[int, float, float, int]]()
@@ -101,14 +109,19 @@ class _Search:
         """Open targets, those with sets of near sizes together."""
         sizes = self.state.columns[self.active].ge(0).sum(1)
         ordered = self.active[sizes.argsort(dim=0, stable=True)]
-        largest = min(TILE, TILE_NUMBERS // self._data.y.shape[1]) if ordered.device.type == "cpu" else GPU_TILE
-        return list(ordered.split(max(1, min(largest, max(FEWEST, -(-len(ordered) // 2))))))
+        n_windows = self._data.y.shape[1]
+        if ordered.device.type != "cpu":
+            width = 2 * max(self._options.set_size, int(sizes.max()))
+            return list(ordered.split(max(1, min(GPU_TILE, GPU_NUMBERS // (n_windows * width)))))
+        largest = min(TILE, TILE_NUMBERS // n_windows, max(FEWEST, -(-len(ordered) // 2)))
+        return list(ordered.split(max(1, largest)))
 
 
 def _threaded(work: Callable[[int], SetState], tiles: list[int], device: torch.device) -> list[SetState]:
     # One thread of torch's to a tile: threads that share a small product wait for one another, a hundredfold where another
     # process has their core.
-    count = torch.get_num_threads() if device.type == "cpu" else 1
+    threads = torch.get_num_threads()
+    count = threads if device.type == "cpu" else 1
     with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         try:
             return list(pool.map(work, tiles))
@@ -116,3 +129,6 @@ def _threaded(work: Callable[[int], SetState], tiles: list[int], device: torch.d
             # Of an interrupt too: tiles that have not begun are not waited for.
             pool.shutdown(cancel_futures=True)
             raise
+        finally:
+            # What the threads set is torch's default for every thread to come.
+            torch.set_num_threads(threads)

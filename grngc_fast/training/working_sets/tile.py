@@ -71,7 +71,7 @@ def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) 
 def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions) -> Tensor:
     """Half by correlation, half by what a screen with these as partners finds; all where they fit."""
     size = min(options.set_size, int(allowed.sum(1).max()))
-    if size >= data.n_inputs:
+    if size >= data.n_inputs and bool(allowed.all()):
         return torch.arange(size, device=y.device).repeat(len(y), 1)
     residual = standard(y.T).T
     strongest = _best(data.screen.linear(residual), allowed, max(options.first_partners, size // 2))
@@ -87,10 +87,11 @@ def _next_sets(before: SetState, targets: Tensor, options: SetOptions, round_: i
     order = strength.masked_fill(columns < 0, -1.0).argsort(dim=1, descending=True, stable=True)
     columns = columns.gather(1, order)
     size = int(columns.ge(0).sum(1).max())
-    kept = size if round_ >= BEFORE_GROWTH else max(1, size // 2)
+    grows = size == 1 or round_ >= BEFORE_GROWTH
+    kept = size if grows else size // 2
     ranked = torch.cat([columns[:, :kept], offered, columns[:, kept:]], 1)
     filled = (ranked < 0).to(torch.uint8).argsort(dim=1, stable=True)
-    return ranked.gather(1, filled)[:, : min(kept + size, options.largest) if kept == size > 1 else size]
+    return ranked.gather(1, filled)[:, : min(2 * size, max(size, options.largest)) if grows else size]
 
 
 def _trained(
