@@ -56,7 +56,7 @@ class Evidence:
     set_size : inputs of each set that was tried; None without them.
     agreement : share of the three strongest inputs of a target that the networks of two strengths have in common; NaN without
     them.
-    sets_lam : the largest strength of `sets` whose error is within a standard error of the least; NaN without them.
+    sets_lam : the largest strength of `sets` whose error is within two standard errors of the least; NaN without them.
     """
 
     linear: tuple[tuple[float, float], ...]
@@ -164,7 +164,7 @@ def _with_sets(
             break
     tried = tuple(zip(strengths, means, strict=True))
     # The least error of forecasts is at a weaker penalty than the best graph: of those as good as equal the strongest.
-    further = [i for i in range(len(means)) if _excess(errors[i], errors[best]) <= 1]
+    further = [i for i in range(len(means)) if _excess(errors[i], errors[best]) <= MARGIN]
     return replace(
         evidence,
         sets=tried,
