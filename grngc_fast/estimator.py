@@ -58,8 +58,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
-        least held-out error of penalised linear forecasters from 250 windows on, or of working sets the largest that is within two
-        standard errors of it; else 0.1. A larger one gives sparser graphs.
+        least held-out error of penalised linear forecasters from 250 windows on, or of working sets the largest that is within a
+        standard error of it; else 0.1. A larger one gives sparser graphs.
     hidden : width of the hidden layer, several for a deep network. None for 128, a quarter of the series read where there are
         more than 512 of them and no linear path; a target 16 of "sets"; 8 for each set of `candidates`.
     activation : "silu", "tanh", "relu", "gelu" or "softplus"; None for the model's own, SiLU where it has the choice.

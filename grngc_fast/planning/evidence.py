@@ -56,7 +56,7 @@ class Evidence:
     set_size : inputs of each set that was tried; None without them.
     agreement : share of the three strongest inputs of a target that the networks of two strengths have in common; NaN without
     them.
-    sets_lam : the largest strength of `sets` whose error is within two standard errors of the least; NaN without them.
+    sets_lam : the largest strength of `sets` whose error is within a standard error of the least; NaN without them.
     """
 
     linear: tuple[tuple[float, float], ...]
@@ -145,9 +145,9 @@ def _with_sets(
     """The evidence with working sets, at the strength of the best linear forecasters or `several`."""
     linear = sparse_linear(training.columns(), training.targets(), evidence.lam)
     linear_errors = _errors(linear, held_out)
-    options = options.among(linear.weight.shape[1])
+    rounds = options.among(linear.weight.shape[1]).short_rounds + 1
     # The few targets that need more rounds do not decide.
-    options = replace(options, rounds=options.short_rounds + 1, set_size=set_size or _set_size(linear, options))
+    options = replace(options, rounds=rounds, short_rounds=rounds - 1, set_size=set_size or _set_size(linear, options))
     strengths: list[float] = []
     errors: list[Tensor] = []
     sets: list[WorkingSets] = []
@@ -164,7 +164,7 @@ def _with_sets(
             break
     tried = tuple(zip(strengths, means, strict=True))
     # The least error of forecasts is at a weaker penalty than the best graph: of those as good as equal the strongest.
-    further = [i for i in range(len(means)) if _excess(errors[i], errors[best]) <= MARGIN]
+    further = [i for i in range(len(means)) if _excess(errors[i], errors[best]) <= 1]
     return replace(
         evidence,
         sets=tried,
