@@ -166,9 +166,8 @@ def test_the_model_forecasts_what_was_found_with_own_pasts_and_lags(lags):
     found = find_sets(data.windows, 0.1, SetOptions(set_size=4, units=2, steps=30), seed=0, edges=data.edges)
     model = OwnPast(SetMLP(3, lags, 2, n_targets=3, set_size=4), 3, torch.as_tensor(data.edges.own_past), lags)
     start_sets(model, data, data.windows, 0.1, 0)
-    again = find_sets(
-        data.windows, 0.1, SetOptions(set_size=model.network.columns.shape[1], units=2), seed=0, edges=data.edges
-    )
+    options = SetOptions(set_size=model.network.columns.shape[1], units=2).among(3 * lags)
+    again = find_sets(data.windows, 0.1, options, seed=0, edges=data.edges)
     assert found.own.shape == (3, lags)
     assert not found.own[1].any()
     torch.testing.assert_close(
