@@ -3,7 +3,7 @@
 Strict: self-influence is not counted, windows never cross trajectories, one set of defaults for all data sets.
 
 The defaults were chosen with the truth of the `DEVELOPMENT` cases in view (width, steps, the use of all windows for training, the
-linear start and local units by AUROC), so those rows are oracle in that sense. The others played no part. Penalty strength and
+linear start and working sets by AUROC), so those rows are oracle in that sense. The others played no part. Penalty strength and
 architecture of each fit are chosen without the truth.
 """
 
