@@ -169,7 +169,7 @@ def _with_sets(
         evidence,
         sets=tried,
         to_beat=float(linear_errors.mean()),
-        margin=_margin(linear_errors - errors[best]),
+        margin=MARGIN * _standard_error(linear_errors - errors[best]),
         set_size=options.set_size,
         sets_lam=max(strengths[i] for i in further),
         agreement=_agreement(sets[best], sets[best + 1 if best + 1 < len(sets) else best - 1])
@@ -181,7 +181,7 @@ def _with_sets(
 def _excess(errors: Tensor, least: Tensor) -> float:
     """How many standard errors of the difference these are above others."""
     difference = errors - least
-    return float(difference.mean()) / max(_margin(difference) / MARGIN, 1e-12)
+    return float(difference.mean()) / max(_standard_error(difference), 1e-12)
 
 
 def _agreement(one: WorkingSets, other: WorkingSets) -> float:
@@ -212,10 +212,10 @@ def _set_size(linear: SparseLinear, options: SetOptions) -> int:
     return max(least, min(size, options.largest // 2))
 
 
-def _margin(differences: Tensor) -> float:
-    """What the mean of these (N, E) has to exceed."""
+def _standard_error(differences: Tensor) -> float:
+    """Of the mean of these (N, E)."""
     means = differences.mean(0 if differences.shape[1] >= FEW_TARGETS else 1)
-    return MARGIN * float(means.std()) / math.sqrt(len(means))
+    return float(means.std()) / math.sqrt(len(means))
 
 
 def _varying(training: Windows, targets: Tensor) -> Tensor:

@@ -34,9 +34,7 @@ def _forecaster(plan: Plan, options: FitOptions, data: PreparedSeries, generator
             refuse_candidates(f"model={type(own).__name__}")
         return adopt(own, data.windows.inputs(slice(0, 2))[..., : edges.n_causes], edges.n_effects)
     sizes = edges.n_causes, edges.n_effects, edges.allowed, options.lags
-    further = dict(options.model_options or {})
-    if plan.set_size is not None:
-        further["set_size"] = plan.set_size
+    further = plan.model_options(options)
     return build(plan.model, *sizes, plan.hidden, options.activation, plan.skip, further, generator)
 
 

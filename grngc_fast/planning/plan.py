@@ -95,6 +95,11 @@ class Plan:
         }
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
+    def model_options(self, options: FitOptions) -> dict[str, Any]:
+        """Further arguments of the forecaster: those given, and what was decided of them."""
+        decided = {} if self.set_size is None else {"set_size": self.set_size}
+        return {**(options.model_options or {}), **decided}
+
     def training_options(self, options: FitOptions) -> TrainingOptions:
         """Of the training that follows."""
         stopping = options.early_stopping
@@ -121,9 +126,7 @@ def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str
     if options.own_module is not None:
         decided = {"lam": plan.lam, "max_steps": plan.max_steps, "learning_rate": plan.learning_rate}
         return {**settings, **decided, "model": type(options.own_module).__qualname__}
-    further = {**options_of(plan.model), **(options.model_options or {})}
-    if plan.set_size is not None:
-        further["set_size"] = plan.set_size
+    further = {**options_of(plan.model), **plan.model_options(options)}
     shown = {k: v if isinstance(v, plain) else repr(v) for k, v in further.items()}
     return {**settings, **plan.settings(), "model_options": shown}
 

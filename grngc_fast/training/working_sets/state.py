@@ -74,10 +74,9 @@ class SetState:
         width = max([self.columns.shape[1], *(tile.columns.shape[1] for tile in found.values())])
         width = int(world.largest(torch.tensor(width, device=self.excess.device)))
         whole, rows = self.widened(width), torch.cat(tiles)
-        parts = [torch.zeros_like(t) for t in whole.tensors()]
-        for number, tile in found.items():
-            for into, part in zip(parts, tile.widened(width).tensors(), strict=True):
-                into[tiles[number]] = part
-        for known, part in zip(whole.tensors(), parts, strict=True):
-            known[rows] = world.sum(part)[rows]
+        mine = torch.cat([rows[:0], *(tiles[number] for number in found)])
+        parts = zip(*(tile.widened(width).tensors() for tile in found.values()), strict=True)
+        for known in whole.tensors():
+            part = torch.cat([known[:0], *next(parts, ())])
+            known[rows] = world.assemble(part, mine, len(known))[rows]
         return whole
