@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from grngc_fast.cli import main, results
+from grngc_fast.datasets import FUNCTIONS, additive, gate, lorenz96, product, read_table, var
 from grngc_fast.graph import CausalGraph, SparseCausalGraph, load_graph
 
 QUICK = ["--quiet", "--max-steps", "60", "--hidden", "16"]
@@ -126,7 +127,7 @@ def test_a_seed_not_given_is_recorded_and_repeats_the_run(table, tmp_path):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("system", ["lorenz96", "var"])
+@pytest.mark.parametrize("system", ["lorenz96", "var", "additive", "product", "gate"])
 def test_simulate_writes_what_fit_and_evaluate_read(system, tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / "out"
     assert main(["simulate", system, "--series", "6", "--steps", "120", "--out", str(data)]) == 0
@@ -226,9 +227,49 @@ def test_unknown_arguments_exit_with_2(arguments, capsys):
     assert "usage: grngc-fast" in capsys.readouterr().err
 
 
-def test_an_option_of_the_other_system_is_refused(tmp_path, capsys):
-    assert main(["simulate", "lorenz96", "--lags", "2", "--out", str(tmp_path / "x")]) == 2
-    assert "--lags is not an option of lorenz96" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("system", "option", "value"),
+    [
+        ("lorenz96", "--lags", "2"),
+        ("lorenz96", "--function", "sine"),
+        ("var", "--forcing", "8"),
+        ("additive", "--lags", "2"),
+        ("product", "--function", "sine"),
+        ("gate", "--forcing", "8"),
+    ],
+)
+def test_an_option_of_another_system_is_refused(system, option, value, tmp_path, capsys):
+    assert main(["simulate", system, option, value, "--out", str(tmp_path / "x")]) == 2
+    assert f"{option} is not an option of {system}; leave it out" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "data"),
+    [
+        (["lorenz96", "--forcing", "8"], lambda: lorenz96(6, 40, 8.0, seed=2)),
+        (["var", "--lags", "2"], lambda: var(6, 40, 2, seed=2)),
+        (["additive"], lambda: additive(6, 40, "sine", seed=2)),
+        (["additive", "--function", "bump"], lambda: additive(6, 40, "bump", seed=2)),
+        (["product"], lambda: product(6, 40, seed=2)),
+        (["gate"], lambda: gate(6, 40, seed=2)),
+    ],
+)
+def test_simulate_passes_its_options_on(arguments, data, tmp_path):
+    sizes = ["--series", "6", "--steps", "40", "--seed", "2"]
+    assert main(["simulate", *arguments, *sizes, "--out", str(tmp_path / "data")]) == 0
+    written, expected = read_table(tmp_path / "data/data.csv"), data()
+    np.testing.assert_allclose(written.trajectories[0], expected.X, rtol=1e-8)
+    np.testing.assert_array_equal(np.load(tmp_path / "data/truth.npz")["truth"], expected.truth)
+
+
+def test_a_function_that_is_not_known_is_refused_with_those_that_are(tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["simulate", "additive", "--function", "cosine", "--out", str(tmp_path / "x")])
+    assert stopped.value.code == 2
+    error = capsys.readouterr().err
+    assert "cosine" in error
+    assert all(name in error for name in FUNCTIONS)
 
 
 def test_a_result_that_cannot_be_replaced_is_found_before_the_fit(table, tmp_path, capsys):

@@ -7,13 +7,13 @@ import hashlib
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, lorenz96, read_names, read_table, read_truth, var
+from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_table, read_truth, var
 from ..distributed import World
 from ..errors import InputError
 from ..estimator import GRNGC
@@ -38,6 +38,14 @@ from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
 SHOWN_EDGES = 10
+# Of each system its simulator, and the simulator's names of the options that not all systems have.
+SYSTEMS: dict[str, tuple[Callable[..., Dataset], dict[str, str]]] = {
+    "lorenz96": (lorenz96, {"forcing": "forcing"}),
+    "var": (var, {"lags": "n_lags"}),
+    "additive": (additive, {"function": "function"}),
+    "product": (product, {}),
+    "gate": (gate, {}),
+}
 READ_OPTIONS = ("delimiter", "trajectory_column", "trajectory_length", "transpose", "drop_constant")
 
 
@@ -147,14 +155,16 @@ def evaluate(args: argparse.Namespace) -> None:
 def simulate(args: argparse.Namespace) -> None:
     """A simulated table and its truth."""
     out = OutputFolder(args.out, SIMULATION_FILES, args.force)
-    foreign = {"lorenz96": ("lags", args.lags), "var": ("forcing", args.forcing)}[args.system]
-    if foreign[1] is not None:
-        raise InputError(f"--{foreign[0]} is not an option of {args.system}; leave it out")
-    data: Dataset
-    if args.system == "lorenz96":
-        data = lorenz96(args.series, args.steps, 10.0 if args.forcing is None else args.forcing, seed=args.seed)
-    else:
-        data = var(args.series, args.steps, 3 if args.lags is None else args.lags, seed=args.seed)
+    simulator, own = SYSTEMS[args.system]
+    options = {}
+    for option in ("forcing", "lags", "function"):
+        value = getattr(args, option)
+        if value is None:
+            continue
+        if option not in own:
+            raise InputError(f"--{option} is not an option of {args.system}; leave it out")
+        options[own[option]] = value
+    data = simulator(args.series, args.steps, seed=args.seed, **options)
     write_simulation(out, data)
     print(f"wrote {out.path}: {', '.join(SIMULATION_FILES)}")
 

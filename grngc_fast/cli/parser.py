@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..datasets import FUNCTIONS
 from ..estimator import GRNGC
 from ..jacobian import ACTIVATIONS
 from ..models import options_of
@@ -76,11 +77,12 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=commands.evaluate)
 
     simulate = sub.add_parser("simulate", allow_abbrev=False, help="write a simulated table and its true edges")
-    simulate.add_argument("system", choices=["lorenz96", "var"])
+    simulate.add_argument("system", choices=commands.SYSTEMS)
     simulate.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
     simulate.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
     simulate.add_argument("--forcing", type=float, help="of lorenz96 (10)")
     simulate.add_argument("--lags", type=int, help="of var (3)")
+    simulate.add_argument("--function", choices=list(FUNCTIONS), help="of each parent of additive (sine)")
     simulate.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     _add_output(simulate, default=None)
     simulate.set_defaults(run=commands.simulate)
