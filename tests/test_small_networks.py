@@ -9,13 +9,16 @@ import torch
 from torch import Tensor
 
 from grngc_fast.kernels.small_networks import Networks, TileTrainer, forecast_and_jacobian, loss
+from grngc_fast.kernels.small_networks.levels import LEVEL_RANGE, Levels, basis_of
+from grngc_fast.kernels.small_networks.networks import JUDGED_LEVELS
+from grngc_fast.kernels.small_networks.step import LEVELS
 
 LAM = 0.3
 
 
-def networks(p: int, k: int, h: int) -> Networks:
+def networks(p: int, k: int, h: int, g: int = 0) -> Networks:
     """Double precision, every parameter away from zero."""
-    drawn = Networks.drawn(p, k, h, torch.Generator().manual_seed(0), torch.device("cpu"))
+    drawn = Networks.drawn(p, k, h, torch.Generator().manual_seed(0), torch.device("cpu"), n_splines=g)
     return Networks(*(t.double() + 0.3 * torch.randn(t.shape, dtype=torch.float64) for t in drawn.tensors()))
 
 
@@ -24,19 +27,34 @@ def by_name(given: Networks) -> dict[str, Tensor]:
 
 
 def windows(p: int, b: int, k: int) -> tuple[Tensor, Tensor]:
-    """Inputs as training reads them, a slice of longer rows seen from the side, and targets."""
-    return torch.randn(p, k, 3 * b, dtype=torch.float64)[:, :, b : 2 * b].mT, torch.randn(p, b, dtype=torch.float64)
+    """Inputs as training reads them, a slice of longer rows seen from the side, and targets; some beyond all splines."""
+    return 2 * torch.randn(p, k, 3 * b, dtype=torch.float64)[:, :, b : 2 * b].mT, torch.randn(p, b, dtype=torch.float64)
 
 
-SIZES = [(1, 1, 1, 1), (7, 11, 5, 3), (3, 2, 9, 4), (5, 64, 24, 16)]
+def at_levels(z: Tensor, count: int) -> Tensor:
+    """Inputs that stay where they are when they are rounded to levels, so that splines are those of the definition."""
+    levels = Levels.of(basis_of(5), count, z.device, z.dtype)
+    return torch.linspace(-LEVEL_RANGE, LEVEL_RANGE, count, dtype=z.dtype)[levels.index(z)]
+
+
+# P, B, K, h and G.
+SIZES = [
+    (1, 1, 1, 1, 0),
+    (7, 11, 5, 3, 0),
+    (3, 2, 9, 4, 6),
+    (5, 64, 24, 16, 0),
+    (5, 64, 24, 16, 20),
+    (4, 9, 3, 0, 5),
+]
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_every_gradient_is_that_of_autograd(size):
-    p, b, k, h = size
-    given, (z, y) = networks(p, k, h), windows(p, b, k)
+    p, b, k, h, g = size
+    given, (z, y) = networks(p, k, h, g), windows(p, b, k)
+    z = at_levels(z, LEVELS) if g else z
     parameters = {name: value.requires_grad_() for name, value in by_name(given).items()}
-    truth = torch.autograd.grad(loss(parameters, z, y, LAM).sum(), list(parameters.values()))
+    truth = torch.autograd.grad(loss(parameters, z, y, LAM).sum(), list(parameters.values()), materialize_grads=True)
     trainer = TileTrainer(given, b, 1e-2, 10)
     trainer.backward(z, y, LAM)
     for name, wanted in zip(parameters, truth, strict=True):
@@ -46,8 +64,9 @@ def test_every_gradient_is_that_of_autograd(size):
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_forecast_and_jacobian_are_those_of_the_definition(size):
-    p, b, k, h = size
-    given, (z, _) = networks(p, k, h), windows(p, b, k)
+    p, b, k, h, g = size
+    given, (z, _) = networks(p, k, h, g), windows(p, b, k)
+    z = at_levels(z, JUDGED_LEVELS) if g else z
     wanted = forecast_and_jacobian(by_name(given), z)
     for found, truth in zip(given.forecast_and_jacobian(z), wanted, strict=True):
         torch.testing.assert_close(found, truth, rtol=1e-12, atol=1e-12)

@@ -18,54 +18,18 @@ numbers ten passes are left beside five products of 2 P B K h flop. Bytes: none 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
 
+from .levels import Levels, basis_of
+from .networks import Networks
+
 BETAS, EPS = (0.9, 0.99), 1e-8
-
-
-@dataclass
-class Networks:
-    """Parameters of P networks of K inputs and h units.
-
-    Attributes
-    ----------
-    skip : (P, K + F), F inputs that are not penalised.
-    encoder : (P, K, h). encoder_bias : (P, h). readout : (P, h). readout_bias : (P,).
-    """
-
-    skip: Tensor
-    encoder: Tensor
-    encoder_bias: Tensor
-    readout: Tensor
-    readout_bias: Tensor
-
-    @classmethod
-    def drawn(
-        cls, n: int, n_inputs: int, n_units: int, generator: torch.Generator, device: torch.device, n_free: int = 0
-    ) -> Networks:
-        """Fresh weights: no linear path, units of small effect. `n_free`: F."""
-        encoder = torch.randn(n, n_inputs, n_units, generator=generator) / math.sqrt(n_inputs)
-        readout = 0.1 * torch.randn(n, n_units, generator=generator) / math.sqrt(n_units)
-        zeros = torch.zeros(n, n_inputs + n_free), torch.zeros(n, n_units), torch.zeros(n)
-        return cls(*(t.to(device) for t in (zeros[0], encoder, zeros[1], readout, zeros[2])))
-
-    def tensors(self) -> list[Tensor]:
-        return [getattr(self, field.name) for field in fields(self)]
-
-    def forecast_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """y (P, B) and J (P, B, K) at z (P, B, K + F)."""
-        k = self.encoder.shape[1]
-        pre = torch.baddbmm(self.encoder_bias[:, None], z[..., :k], self.encoder)
-        gate = torch.sigmoid(pre)
-        act = pre.mul_(gate)
-        y = torch.bmm(act, self.readout[:, :, None])[..., 0] + torch.bmm(z, self.skip[:, :, None])[..., 0]
-        slope = torch.addcmul(gate, act, gate, value=-1).add_(act)
-        weighted = self.encoder * self.readout[:, None]
-        return y + self.readout_bias[:, None], torch.baddbmm(self.skip[:, None, :k], slope, weighted.mT)
+# Of splines while they are trained: an input is moved by at most 1/16 of its standard deviation.
+LEVELS = 64
 
 
 class TileTrainer:
@@ -98,10 +62,13 @@ class TileTrainer:
             like.new_empty(p, k, h),
             like.new_empty(p, k, h),
         )
+        self._splines: _Splines | None = None
+        if networks.splines.shape[2]:
+            self._splines = _Splines(networks.splines, batch_size)
 
-    def step(self, z: Tensor, y: Tensor, lam: float | Tensor) -> None:
-        """One step on windows z (P, B, K + F) with targets y (P, B); lam of all or (P,)."""
-        self.backward(z, y, lam)
+    def step(self, z: Tensor, y: Tensor, lam: float | Tensor, levels: Tensor | None = None) -> None:
+        """One step on windows z (P, B, K + F) with targets y (P, B); lam of all or (P,); levels as `levels` has them."""
+        self.backward(z, y, lam, levels)
         rate = self._rate * (1 + math.cos(math.pi * self._taken / self._n_steps)) / 2
         self._taken += 1
         adam(
@@ -121,7 +88,11 @@ class TileTrainer:
             maximize=False,
         )
 
-    def backward(self, z: Tensor, y: Tensor, lam: float | Tensor) -> None:
+    def levels(self, z: Tensor) -> Tensor | None:
+        """(P, B, K) where the splines of inputs z (P, B, K + F) are looked up; None without splines."""
+        return None if self._splines is None else self._splines.levels(z[..., : self.networks.encoder.shape[1]])
+
+    def backward(self, z: Tensor, y: Tensor, lam: float | Tensor, levels: Tensor | None = None) -> None:
         """Gradients of the losses' sum into `gradients`."""
         own, into = self.networks, self.gradients
         count, k = z.shape[1], own.encoder.shape[1]
@@ -134,9 +105,16 @@ class TileTrainer:
         torch.addcmul(gate, act, gate, value=-1, out=slope).add_(act)
         # As rows (P, 1, B): products with a row take a fifth of those with a column.
         r = torch.bmm(own.skip[:, None], z.mT).baddbmm_(w2[:, None], act.mT)
-        r.add_(own.readout_bias[:, None, None]).sub_(y[:, None]).mul_(2.0 / count)
         torch.mul(own.encoder, w2[:, None], out=self._weighted)
-        s = torch.baddbmm(own.skip[:, None, :k], slope, self._weighted.mT, out=self._jacobian).sign_()
+        s = torch.baddbmm(own.skip[:, None, :k], slope, self._weighted.mT, out=self._jacobian)
+        splines = self._splines
+        if splines is not None:
+            at = splines.levels(read) if levels is None else levels
+            splines.look_up(own.splines, at, r[:, 0], s)
+        s.sign_()
+        r.add_(own.readout_bias[:, None, None]).sub_(y[:, None]).mul_(2.0 / count)
+        if splines is not None:
+            splines.gradient(at, r[:, 0], s, c, out=into.splines)
         torch.bmm(s, torch.mul(own.encoder, 2 * c, out=self._weighted), out=q)
         torch.bmm(s.mT, slope, out=self._g).mul_(c)
         # silu''(pre) / 2, then v where the slopes were; q and G have their factors c already, q twice.
@@ -149,3 +127,39 @@ class TileTrainer:
         torch.sum(v, 1, out=into.encoder_bias).mul_(w2)
         torch.sum(r.squeeze(1), 1, out=into.readout_bias)
         torch.baddbmm(self._g, read.mT, v, out=into.encoder).mul_(w2[:, None])
+
+
+class _Splines:
+    """The splines of a tile of networks by look-up, and their gradient by sums over windows of a level."""
+
+    def __init__(self, splines: Tensor, batch_size: int) -> None:
+        p, k, g = splines.shape
+        self._levels = Levels.of(basis_of(g), LEVELS, splines.device, splines.dtype)
+        m = self._levels.count
+        self._values, self._slopes, self._by_value, self._by_slope = (splines.new_empty(p * k, m) for _ in range(4))
+        self._found, self._wide = splines.new_empty(p * batch_size * k), splines.new_empty(p, batch_size, k)
+        self._offsets = self._levels.offsets(p, k)
+
+    def levels(self, z: Tensor) -> Tensor:
+        return (self._levels.index(z) + self._offsets).contiguous()
+
+    def look_up(self, splines: Tensor, at: Tensor, y: Tensor, jacobian: Tensor) -> None:
+        """Add values to y (P, B) and slopes to J (P, B, K)."""
+        flat = splines.flatten(0, 1)
+        torch.mm(flat, self._levels.values, out=self._values)
+        torch.mm(flat, self._levels.slopes, out=self._slopes)
+        torch.index_select(self._values.view(-1), 0, at.view(-1), out=self._found)
+        y.add_(self._found.view(jacobian.shape).sum(2))
+        torch.index_select(self._slopes.view(-1), 0, at.view(-1), out=self._found)
+        jacobian.add_(self._found.view(jacobian.shape))
+
+    def gradient(self, at: Tensor, r: Tensor, signs: Tensor, c: Tensor, out: Tensor) -> None:
+        """sum_n r_n B_g(z_nk) + c sum_n S_nk B'_g(z_nk), for r (P, B) and S (P, B, K)."""
+        at, m = at.view(-1), self._levels.count
+        self._by_slope.view(-1).zero_().scatter_add_(0, at, signs.view(-1))
+        self._by_slope.view(len(c), -1).mul_(c.view(-1, 1))
+        self._wide.copy_(r[..., None])
+        self._by_value.view(-1).zero_().scatter_add_(0, at, self._wide.view(-1))
+        flat = out.view(-1, out.shape[2])
+        torch.mm(self._by_value, self._levels.values.T, out=flat)
+        flat.addmm_(self._by_slope, self._levels.slopes.T)

@@ -18,6 +18,7 @@ class SetOptions:
     ----------
     set_size, largest : inputs of each target at first, and at most.
     units : hidden units of its network.
+    splines : of each input; 0 for none.
     partners : k of the products x_j x_k, inside of a set and as many outside.
     first_partners : k of those before there is a network: the inputs with the largest correlations.
     rounds : at most.
@@ -29,6 +30,7 @@ class SetOptions:
     set_size: int = 16
     largest: int = 96
     units: int = 16
+    splines: int = 0
     partners: int = 6
     first_partners: int = 24
     rounds: int = 6

@@ -40,7 +40,7 @@ class SetState:
         """Before the first round."""
         n, k, device = len(data.y), min(options.set_size, data.n_inputs), data.y.device
         none = torch.full((n, k), -1, device=device)
-        networks = Networks.drawn(n, k, options.units, torch.Generator(), device, data.own.shape[1])
+        networks = Networks.drawn(n, k, options.units, torch.Generator(), device, data.own.shape[1], options.splines)
         zeros = torch.zeros(n, k, device=device), torch.zeros(n, device=device), torch.zeros(n, device=device)
         return cls(none, zeros[0], none.clone(), *zeros[1:], networks)
 
@@ -60,7 +60,7 @@ class SetState:
             F.pad(self.offered, (0, more), value=-1),
             self.excess,
             self.error,
-            replace(net, skip=skip, encoder=F.pad(net.encoder, (0, 0, 0, more))),
+            replace(net, skip=skip, **{f: F.pad(getattr(net, f), (0, 0, 0, more)) for f in ("splines", "encoder")}),
         )
 
     def after(self, found: dict[int, SetState], tiles: list[Tensor], world: World) -> SetState:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...kernels.small_networks import Networks, TileTrainer
 from .data import SetData
 from .options import SetOptions
-from .screen import standard
+from .features import standard
 from .state import SetState
 
 # Rounds that may replace half of a set before it grows.
@@ -112,15 +112,19 @@ def _trained(
         windows = torch.randperm(n_windows, generator=generator)[: steps * size].to(y.device)
     y, z = y[:, windows], data.read(targets, columns, windows)
     shape = len(y), columns.shape[1], options.units
-    networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1])
+    networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1], options.splines)
     networks.encoder.mul_((columns >= 0)[..., None])
     trainer = TileTrainer(networks, size, options.learning_rate, steps)
     inputs, wanted = z.new_empty(len(y), size, z.shape[2]), y.new_empty(len(y), size)
+    levels = trainer.levels(z)
+    at = None if levels is None else levels.new_empty(len(y), size, levels.shape[2])
     for index in _batches(y.shape[1], size, steps, generator):
         now = index.to(y.device)
         torch.index_select(z, 1, now, out=inputs)
         torch.index_select(y, 1, now, out=wanted)
-        trainer.step(inputs, wanted, lam)
+        if levels is not None:
+            torch.index_select(levels, 1, now, out=at)
+        trainer.step(inputs, wanted, lam, at)
         stepped()
     return networks
 
