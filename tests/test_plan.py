@@ -12,12 +12,13 @@ import torch
 from sklearn.linear_model import Lasso
 
 from grngc_fast import GRNGC, load_graph
-from grngc_fast.datasets import lorenz96, var
+from grngc_fast.datasets import additive, lorenz96, var
 from grngc_fast.distributed import World
 from grngc_fast.models import MLP, SetMLP
 from grngc_fast.planning import FitOptions, plan
-from grngc_fast.planning.evidence import AGREEMENT, FACTOR, MIN_SET_WINDOWS, MIN_WINDOWS, PATIENCE, Evidence, weigh
+from grngc_fast.planning.evidence import FACTOR, MIN_SET_WINDOWS, MIN_WINDOWS, PATIENCE, Evidence, weigh
 from grngc_fast.planning.plan import DEFAULT_LAM, Plan, decide
+from grngc_fast.planning.set_evidence import AGREEMENT, CLEARLY, SPLINED_AGREEMENT, SPLINES, SetEvidence
 from grngc_fast.series import Windows, candidate_edges
 from grngc_fast.training.sparse_linear import lam_max
 from grngc_fast.training.working_sets import SetOptions
@@ -56,16 +57,27 @@ def test_a_linear_process_keeps_the_perceptron_and_starts_linear():
     found = planned(linear())
     assert (found.model, found.linear_start, found.skip, found.set_size) == ("mlp", True, True, None)
     assert not found.evidence.prefers_sets
-    assert len(found.evidence.sets) >= 3
+    assert len(found.evidence.sets.plain) >= 3
+    assert len(found.evidence.sets.splined) >= 3
     assert found.lam == found.evidence.lam
 
 
 def test_chaos_of_local_products_takes_working_sets():
     found = planned(chaotic())
     assert (found.model, found.linear_start, found.skip) == ("sets", False, True)
-    assert 8 <= found.set_size == found.evidence.set_size < 20
-    assert min(error for _, error in found.evidence.sets) < found.evidence.to_beat
-    assert found.lam in [lam for lam, _ in found.evidence.sets]
+    sets = found.evidence.sets
+    assert 8 <= found.set_size == sets.set_size < 20
+    assert found.n_splines == sets.n_splines == 0
+    assert min(error for _, error in sets.plain) < min(sets.to_beat, *(error for _, error in sets.splined))
+    assert found.lam in [lam for lam, _ in sets.plain]
+
+
+@pytest.mark.parametrize("wave", ["sine", "wave"])
+def test_what_no_correlation_shows_takes_splines(wave):
+    found = planned(additive(20, 600, wave, seed=3).X)
+    assert (found.model, found.n_splines) == ("sets", SPLINES)
+    assert found.evidence.sets.clarity > CLEARLY
+    assert planned(additive(20, 600, wave, seed=3).X, model="sets", model_options={"n_splines": 0}).n_splines == 0
 
 
 def test_below_the_fewest_windows_nothing_is_weighed(nothing_weighed):
@@ -137,7 +149,7 @@ def test_too_few_held_out_windows_choose_no_sets():
     parts = [*np.split(X[:400], 4), X[400:]]
     data = Windows.from_trajectories(parts, 1)
     found = weigh(data, None, torch.Generator().manual_seed(0), 0, SetOptions())
-    assert found.sets == ()
+    assert found.sets is None
 
 
 def test_sets_have_room_for_the_causes_that_stand_out():
@@ -147,7 +159,8 @@ def test_sets_have_room_for_the_causes_that_stand_out():
         row[rng.choice(40, 12, replace=False)] = rng.choice([-0.4, 0.4], 12)
     for t in range(1, len(x)):
         x[t] += weight @ np.tanh(x[t - 1])
-    assert planned(x, model="sets").set_size >= 24 > planned(chaotic(), model="sets").set_size
+    plain = {"model": "sets", "model_options": {"n_splines": 0}}
+    assert planned(x, **plain).set_size >= 24 > planned(chaotic(), **plain).set_size
     assert planned(x, model="sets", model_options={"set_size": 5}).set_size == 5
 
 
@@ -158,7 +171,7 @@ def test_sets_have_room_for_the_causes_that_stand_out():
 def test_a_network_that_was_asked_for_is_not_held_against_another(option, value):
     found = planned(chaotic(), **{option: value})
     assert found.model == "mlp"
-    assert found.evidence is None or found.evidence.sets == ()
+    assert found.evidence is None or found.evidence.sets is None
 
 
 @pytest.mark.parametrize("X", [linear(), chaotic()], ids=["linear", "chaotic"])
@@ -170,7 +183,8 @@ def test_explicit_options_are_kept(X):
     found = planned(X, lam=0.07, max_steps=17, learning_rate=0.003)
     assert (found.lam, found.max_steps, found.learning_rate) == (0.07, 17, 0.003)
     assert [lam for lam, _ in found.evidence.linear] == [0.07]
-    assert [lam for lam, _ in found.evidence.sets] == [0.07]
+    assert [lam for lam, _ in found.evidence.sets.plain] == [0.07]
+    assert [lam for lam, _ in found.evidence.sets.splined] == [0.07]
     assert planned(X, model="sets", hidden=(3,), lam=0.07).hidden == (3,)
 
 
@@ -194,7 +208,8 @@ def test_the_plan_is_recorded_with_the_graph(X, tmp_path):
     assert (evidence is None) == (like is None) == (len(X) < MIN_WINDOWS)
     if evidence is not None:
         np.testing.assert_allclose(evidence["linear"], like["linear"], rtol=1e-3)
-        np.testing.assert_allclose(evidence["sets"], like["sets"], rtol=0.1)
+        for kind in ("plain", "splined"):
+            np.testing.assert_allclose(evidence["sets"][kind], like["sets"][kind], rtol=0.1)
     assert isinstance(found.model_, SetMLP if recorded["model"] == "sets" else MLP)
     assert (found.model_.skip is not None) == recorded["skip"]
     assert json.loads(json.dumps(found.graph_.metadata)) is not None
@@ -236,40 +251,56 @@ def test_targets_that_do_not_move_are_not_weighed():
     assert weigh(data, None, torch.Generator().manual_seed(0)) is None
 
 
+def sets(error: float, splined: bool = False, **changes) -> SetEvidence:
+    """That forecast with this error, where linear forecasters have .5."""
+    kinds = ((), ((0.2, error), (0.4, error))) if splined else (((0.2, error), (0.4, error)), ())
+    n_splines = SPLINES if splined else 0
+    given = {"clarity": 9.0, "to_beat": 0.5, "margin": 0.01, "set_size": 8, "agreement": 0.0, "lam": 0.4}
+    return SetEvidence(*kinds, n_splines=n_splines, **{**given, **changes})
+
+
 def test_the_smallest_error_decides_and_a_tie_is_no_reason_for_sets():
     linear_errors = ((0.4, 0.9), (0.2, 0.7), (0.1, 0.8))
     assert Evidence(linear_errors).lam == 0.2
-    worse, equal, better = (Evidence(linear_errors, ((0.2, 0.8), (0.4, e)), 0.5, sets_lam=0.4) for e in (0.6, 0.5, 0.4))
+    worse, equal, better = (Evidence(linear_errors, sets(e)) for e in (0.6, 0.5, 0.4))
     assert [e.prefers_sets for e in (worse, equal, better)] == [False, False, True]
     assert [e.lam for e in (worse, equal, better)] == [0.2, 0.2, 0.4]
 
 
 def test_sets_win_by_the_margin_and_by_much_or_in_agreement():
-    found = Evidence(((0.2, 0.7),), ((0.2, 0.68),), 0.7, 0.01, agreement=AGREEMENT)
-    assert found.prefers_sets
-    assert not replace(found, margin=0.03).prefers_sets
-    assert not replace(found, agreement=AGREEMENT - 0.01).prefers_sets
-    assert replace(found, agreement=0.0, sets=((0.2, 0.6),)).prefers_sets
-    assert not replace(found, sets=()).prefers_sets
+    assert sets(0.48, agreement=AGREEMENT).wins
+    assert not sets(0.48, agreement=AGREEMENT, margin=0.03).wins
+    assert not sets(0.48, agreement=AGREEMENT - 0.01).wins
+    assert sets(0.42).wins
+    assert not sets(0.42, margin=0.09).wins
+
+
+def test_with_splines_they_win_where_what_they_add_is_clear_and_agrees():
+    clear = {"splined": True, "margin": 0.03, "agreement": SPLINED_AGREEMENT, "clarity": CLEARLY}
+    assert sets(0.48, **clear).wins
+    assert not sets(0.48, **{**clear, "splined": False}).wins
+    assert not sets(0.48, **{**clear, "clarity": CLEARLY - 0.1}).wins
+    assert not sets(0.48, **{**clear, "agreement": SPLINED_AGREEMENT - 0.01}).wins
 
 
 def test_of_one_target_the_margin_is_taken_over_windows():
-    data = windows(var(80, 300, 1, seed=0).X).of_targets(torch.tensor([3]))
-    found = weigh(data, 0.1, torch.Generator().manual_seed(0), 0, SetOptions(first_steps=5, steps=5))
-    assert 0 < found.margin < math.inf
+    data = windows(chaotic()).of_targets(torch.tensor([3]))
+    found = weigh(data, 0.1, torch.Generator().manual_seed(0), 0, SetOptions())
+    assert 0 < found.sets.margin < math.inf
 
 
 def test_sets_are_held_against_the_linear_forecaster_of_the_same_targets():
     data = windows(var(80, 300, 1, seed=0).X)
     found = weigh(data, 0.1, torch.Generator().manual_seed(3), 0, SetOptions(first_steps=5, steps=5))
     some = torch.randperm(80, generator=torch.Generator().manual_seed(3))[:64]
-    assert found.to_beat == pytest.approx(held_out_errors(data.of_targets(some), [0.1])[0], rel=1e-3)
-    assert found.to_beat != pytest.approx(found.linear[0][1], rel=1e-4)
+    assert found.sets.to_beat == pytest.approx(held_out_errors(data.of_targets(some), [0.1])[0], rel=1e-3)
+    assert found.sets.to_beat != pytest.approx(found.linear[0][1], rel=1e-4)
 
 
 def test_of_strengths_as_good_as_equal_the_strongest_is_taken():
     data = windows(lorenz96(20, 500, 40.0, seed=0).X)
     found = weigh(data, None, torch.Generator().manual_seed(0), 0, SetOptions())
-    least = min(found.sets, key=lambda pair: pair[1])
-    assert found.sets_lam in [lam for lam, _ in found.sets if lam >= least[0]]
-    assert found.lam == found.sets_lam
+    tried = found.sets.splined if found.sets.n_splines else found.sets.plain
+    least = min(tried, key=lambda pair: pair[1])
+    assert found.sets.lam in [lam for lam, _ in tried if lam >= least[0]]
+    assert found.lam == found.sets.lam

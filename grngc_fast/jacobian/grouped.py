@@ -19,13 +19,14 @@ FOLDED_ROWS = 8
 
 @dataclass(frozen=True)
 class Block:
-    """B groups padded to R rows and c causes: J_n = (left * scale_n) @ right + bias of each.
+    """B groups padded to R rows and c causes: J_n = (left * scale_n) @ right + bias + varying_n of each.
 
     Attributes
     ----------
     left : (B, R, K). right : (B, K, L * c), lag-major. scale : (N, B, K). bias : (B, R, L * c) or None. All are 0 where padded.
     rows : (B, R), which output a row is; -1 where padded.
     columns : (B, c), which cause a column is; -1 where padded.
+    varying : (B, N, L * c) or None; only of groups of one row.
     """
 
     left: Tensor
@@ -34,9 +35,10 @@ class Block:
     bias: Tensor | None
     rows: Tensor
     columns: Tensor
+    varying: Tensor | None = None
 
     def products(self, groups: slice = slice(None)) -> tuple[Tensor, Tensor, int]:
-        """Sides (B, N * R, K') and (B, K', L * c) of all windows' Jacobians; the bias as R more columns of the first."""
+        """Sides (B, N * R, K') and (B, K', L * c) of all windows' Jacobians without what varies; the bias as R more columns."""
         left, right, scale = self.left[groups], self.right[groups], self.scale[:, groups]
         sides = left.unsqueeze(1) * scale.transpose(0, 1).unsqueeze(2)
         if self.bias is not None:
@@ -44,17 +46,26 @@ class Block:
             sides, right = torch.cat([sides, own], -1), torch.cat([right, self.bias[groups]], 1)
         return sides.flatten(1, 2), right, len(scale)
 
+    def product(self, groups: slice = slice(None)) -> Tensor:
+        """(B, N * R, L * c), all windows' Jacobians."""
+        sides, right, _ = self.products(groups)
+        return torch.bmm(sides, right) if self.varying is None else torch.baddbmm(self.varying[groups], sides, right)
+
     def l1(self, backend: str, precision: str | None) -> Tensor:
         """Sum over windows."""
         if self.left.shape[1] <= FOLDED_ROWS:
             sides, right, _ = self.products()
-            return matmul_l1(summable(sides), summable(right), reduction="sum", backend=backend, precision=precision)
+            varying = None if self.varying is None else summable(self.varying)
+            given = summable(sides), summable(right), None, varying
+            return matmul_l1(*given, reduction="sum", backend=backend, precision=precision)
         left, right, scale = (summable(t) for t in (self.left, self.right, self.scale.transpose(0, 1)))
         bias = None if self.bias is None else summable(self.bias)
         return matmul_l1(left, right, scale, bias, reduction="sum", backend=backend, precision=precision)
 
     def squares(self) -> Tensor:
-        """Sum over windows of the squared entries, by Gram matrices; see `Factors.frobenius`."""
+        """Sum over windows of the squared entries, by Gram matrices where nothing varies; see `Factors.frobenius`."""
+        if self.varying is not None:
+            return self.product().square().sum()
         gram = (self.left.mT @ self.left) * (self.right @ self.right.mT)
         scale = self.scale.transpose(0, 1)
         result = ((scale @ gram) * scale).sum()
@@ -95,8 +106,7 @@ class GroupedFactors:
         """All Jacobians, (N, E, Q): for tests and small problems."""
         result = self._empty(self.n_windows)
         for block in self.blocks:
-            sides, right, n_windows = block.products()
-            part = (sides @ right).unflatten(1, (n_windows, -1)).movedim(1, -1)
+            part = block.product().unflatten(1, (self.n_windows, -1)).movedim(1, -1)
             result = self._placed(result, block, slice(None), part)
         return self._dense(result).movedim(-1, 0)
 
@@ -122,11 +132,9 @@ class GroupedFactors:
                 step = max(1, CHUNK_ELEMENTS // (self.n_windows * n_rows * block.right.shape[2]))
                 for start in range(0, n_groups, step):
                     groups = slice(start, start + step)
-                    sides, right, n_windows = block.products(groups)
-                    mean_sides = sides.unflatten(1, (n_windows, n_rows)).mean(1)
-                    signed = self._placed(signed, block, groups, mean_sides @ right)
-                    product = torch.bmm(sides, right).abs_().unflatten(1, (n_windows, n_rows))
-                    absolute = self._placed(absolute, block, groups, product.mean(1))
+                    product = block.product(groups).unflatten(1, (self.n_windows, n_rows))
+                    signed = self._placed(signed, block, groups, product.mean(1))
+                    absolute = self._placed(absolute, block, groups, product.abs_().mean(1))
             return self._dense(absolute), self._dense(signed)
 
     def _empty(self, *more: int) -> Tensor:

@@ -6,10 +6,11 @@ from .kan import KAN
 from .lstm import LSTM
 from .mlp import MLP
 from .own_past import OwnPast
-from .sets import SetMLP
+from .sets import FEWEST_SPLINES, SetMLP
 from .tcn import TCN
 
 __all__ = [
+    "FEWEST_SPLINES",
     "FORECASTERS",
     "KAN",
     "LSTM",

@@ -10,17 +10,24 @@ from torch import Tensor, nn
 
 from ..jacobian import ACTIVATIONS, Block, GroupedFactors
 from ..kernels.small_networks import Networks
+from ..kernels.small_networks.levels import ORDER, basis_of
+from ..kernels.spline import own_values
 from .checks import check_inputs
 
 _SILU = ACTIVATIONS["silu"]
 # Numbers of all windows of a batch that are kept for each target while it is scored.
 SCORE_ELEMENTS = 2**15
+# Cubic ones of one cell.
+FEWEST_SPLINES = ORDER + 1
+# Of the splines of one input: numbers while they are read, and operations.
+SPLINE_NUMBERS, SPLINE_FLOPS = 12, 48
 
 
 class SetMLP(nn.Module):
-    """y_i = readout_i silu(W_i x_i + b_i) + bias_i + skip_i x_i, x_i target i's own set of the L C lagged series.
+    """y_i = skip_i x_i + sum_k f_ik(x_ik) + readout_i silu(W_i x_i + b_i) + bias_i, x_i target i's own set of the L C lagged series.
 
-    A lagged series outside of a target's set has gradient zero, as a coordinate outside of a lasso's active set has weight zero:
+    f_ik are cubic splines, the units of a Kolmogorov-Arnold network: any function of one input. The SiLU units read all inputs
+    of the set: what these do by one another. A lagged series outside of a target's set has gradient zero, as a coordinate outside of a lasso's active set has weight zero:
     the penalty is that of one network of E h hidden units with a sparse first layer. Work and parameters grow as E K h. The sets
     are found in rounds (`grngc_fast.training.working_sets`) and given by `start`; before that they are the first K inputs.
 
@@ -29,6 +36,7 @@ class SetMLP(nn.Module):
     n_series : C, the number of series in.
     n_lags : L.
     hidden : h, hidden units of each target.
+    n_splines : G, splines of each input, 4 or more, evenly over 2.5 standard deviations around its mean; 0 for none.
     skip : must be True: sets are found for networks with a linear path.
     n_targets : E, the number of series out; default C.
     set_size : K, inputs of each target to begin with; all where they are fewer. `start` may bring more.
@@ -57,6 +65,7 @@ class SetMLP(nn.Module):
         *,
         n_targets: int | None = None,
         set_size: int = 16,
+        n_splines: int = 0,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
@@ -66,6 +75,8 @@ class SetMLP(nn.Module):
                 f"n_series={n_series}, n_lags={n_lags}, hidden={hidden}, n_targets={n_targets} and set_size={set_size} must be"
                 " positive"
             )
+        if n_splines != 0 and n_splines < FEWEST_SPLINES:
+            raise ValueError(f"n_splines={n_splines}; cubic splines need {FEWEST_SPLINES} or more, 0 is none")
         if not skip:
             raise ValueError("working sets are found for networks with a linear path; leave skip None or True")
         self.n_series, self.n_lags, self.n_targets = n_series, n_lags, n_targets
@@ -76,21 +87,30 @@ class SetMLP(nn.Module):
         self.readout = nn.Parameter(torch.randn(n_targets, hidden, generator=generator) / hidden**0.5)
         self.readout_bias = nn.Parameter(torch.zeros(n_targets))
         self.skip = nn.Parameter(torch.zeros(n_targets, size))
+        # Input next to spline, as those of one input are read together.
+        self.splines = nn.Parameter(torch.zeros(n_targets, size, n_splines)) if n_splines else None
 
     def forward(self, x: Tensor) -> Tensor:
         z = self._read(x, self.columns)
         hidden = _SILU.value(torch.baddbmm(self.encoder_bias[:, None], z, self.encoder.mT))
         forecast = torch.bmm(self.readout[:, None], hidden.mT) + torch.bmm(self.skip[:, None], z.mT)
-        return forecast.squeeze(1).mT + self.readout_bias
+        forecast = forecast.squeeze(1).mT + self.readout_bias
+        if self.splines is None:
+            return forecast
+        return forecast + own_values(z, self.splines, basis_of(self.splines.shape[2])).sum(2).mT
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> GroupedFactors:
         """Factors of d forecast / d x at x (N, L, C); rows `targets` or all."""
         parts = (self.columns, self.encoder, self.encoder_bias, self.readout, self.skip)
         columns, encoder, bias, readout, skip = (p if targets is None else p[targets] for p in parts)
-        pre = torch.baddbmm(bias[:, None], self._read(x, columns), encoder.mT)
-        slopes = _SILU.slope(pre).transpose(0, 1)
+        z = self._read(x, columns)
+        slopes = _SILU.slope(torch.baddbmm(bias[:, None], z, encoder.mT)).transpose(0, 1)
         rows = torch.arange(len(columns), device=x.device)
-        block = Block(readout[:, None], encoder, slopes, skip[:, None], rows[:, None], columns)
+        varying = None
+        if self.splines is not None:
+            splines = self.splines if targets is None else self.splines[targets]
+            varying = own_values(z, splines, basis_of(splines.shape[2]), derivative=1)
+        block = Block(readout[:, None], encoder, slopes, skip[:, None], rows[:, None], columns, varying)
         # Lag and series are one index here.
         return GroupedFactors((block,), len(x), len(columns), self.n_series * self.n_lags, 1)
 
@@ -110,16 +130,19 @@ class SetMLP(nn.Module):
         given = networks.encoder.mT, networks.encoder_bias, networks.readout, networks.readout_bias, skip
         for parameter, value in zip(own, given, strict=True):
             parameter.copy_(value)
+        if self.splines is not None:
+            self.splines.copy_(networks.splines)
 
     @property
     def factor_flops(self) -> int:
         """Of the products of one window's factors."""
-        return 2 * self.encoder.numel()
+        return 2 * self.encoder.numel() + (0 if self.splines is None else SPLINE_FLOPS * self.columns.numel())
 
     @property
     def score_batch(self) -> int:
         """Windows to score at a time: each batch passes over all E x Q scores, of which it changes few."""
-        return max(1, SCORE_ELEMENTS // (self.skip.shape[1] + 4 * self.readout.shape[1]))
+        splines = 0 if self.splines is None else SPLINE_NUMBERS
+        return max(1, SCORE_ELEMENTS // ((1 + splines) * self.skip.shape[1] + 4 * self.readout.shape[1]))
 
     def _read(self, x: Tensor, columns: Tensor) -> Tensor:
         """(E, N, K), zeros for what is padded."""
@@ -134,6 +157,8 @@ class SetMLP(nn.Module):
             self.columns = self.columns.new_full((self.n_targets, size), -1)
             self.encoder.data = self.encoder.data.new_zeros(*self.encoder.shape[:2], size)
             self.skip.data = self.skip.data.new_zeros(self.n_targets, size)
+            if self.splines is not None:
+                self.splines.data = self.splines.data.new_zeros(self.n_targets, size, self.splines.shape[2])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         """Sets may have grown since this network was made."""

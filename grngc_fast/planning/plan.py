@@ -14,12 +14,13 @@ import torch
 
 from ..distributed import World
 from ..errors import InputError
-from ..models import options_of
+from ..models import FEWEST_SPLINES, options_of
 from ..series import CandidateEdges, Windows
 from ..training import TrainingOptions
 from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
 from .options import FitOptions
+from .set_evidence import SetEvidence
 
 DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
@@ -50,7 +51,7 @@ class Plan:
     model, lam, hidden, skip, max_steps, learning_rate, batch_size : as of `GRNGC`; `model` the forecaster's name.
     linear_start : train from the best penalised linear forecaster. Of "sets" training starts at what was found with them.
     evidence : what was held against one another, None where nothing was.
-    set_size : inputs of each target of "sets" to begin with; None of others.
+    set_size, n_splines : of "sets", inputs of each target to begin with and splines of each input; None of others.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Plan:
     linear_start: bool
     evidence: Evidence | None = None
     set_size: int | None = None
+    n_splines: int | None = None
 
     @property
     def evaluate_every(self) -> int | None:
@@ -78,27 +80,22 @@ class Plan:
     def of_state(cls, state: Mapping[str, Any]) -> Plan:
         """The plan whose `state` it is; TypeError for that of another version."""
         found = state["evidence"]
-        return cls(**{**state, "evidence": None if found is None else Evidence(**found)})
+        if found is not None:
+            sets = found["sets"]
+            found = Evidence(found["linear"], None if sets is None else SetEvidence(**sets))
+        return cls(**{**state, "evidence": found})
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
         chosen = {name: value for name, value in vars(self).items() if name != "evidence"}
         found = self.evidence
-        weighed = found and {
-            "linear": found.linear,
-            "sets": found.sets,
-            "to_beat": found.to_beat if found.sets else None,
-            "margin": found.margin,
-            "sets_lam": found.sets_lam if found.sets else None,
-            "set_size": found.set_size,
-            "agreement": None if math.isnan(found.agreement) else found.agreement,
-        }
+        weighed = found and {"linear": found.linear, "sets": found.sets and found.sets.settings()}
         return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
 
     def model_options(self, options: FitOptions) -> dict[str, Any]:
         """Further arguments of the forecaster: those given, and what was decided of them."""
-        decided = {} if self.set_size is None else {"set_size": self.set_size}
-        return {**(options.model_options or {}), **decided}
+        decided = {"set_size": self.set_size, "n_splines": self.n_splines}
+        return {**(options.model_options or {}), **{k: v for k, v in decided.items() if v is not None}}
 
     def training_options(self, options: FitOptions) -> TrainingOptions:
         """Of the training that follows."""
@@ -134,17 +131,19 @@ def recorded(plan: Plan, options: FitOptions, edges: CandidateEdges) -> dict[str
 def _set_options(options: FitOptions) -> SetOptions:
     """As the network that is built of the same options will have it."""
     chosen = SetOptions() if options.hidden is None else SetOptions(units=options.hidden[0])
-    set_size = (options.model_options or {}).get("set_size", chosen.set_size)
-    if isinstance(set_size, bool) or not isinstance(set_size, numbers.Integral) or set_size < 1:
+    given = options.model_options or {}
+    set_size, n_splines = given.get("set_size", chosen.set_size), given.get("n_splines", 0)
+    if not _is_whole(set_size, 1):
         raise InputError(f"model_options has set_size={set_size!r}; it must be a whole number, 1 or more")
-    return dataclasses.replace(chosen, set_size=int(set_size))
+    if n_splines != 0 and not _is_whole(n_splines, FEWEST_SPLINES):
+        raise InputError(
+            f"model_options has n_splines={n_splines!r}; it must be a whole number, {FEWEST_SPLINES} or more, or 0 for none"
+        )
+    return dataclasses.replace(chosen, set_size=int(set_size), splines=int(n_splines))
 
 
-def _set_size(chosen: SetOptions | None, options: FitOptions, evidence: Evidence | None) -> int:
-    """As given, as weighed, or the default."""
-    assert chosen is not None
-    weighed = None if options.model_options or evidence is None else evidence.set_size
-    return weighed or chosen.set_size
+def _is_whole(value: Any, least: int) -> bool:
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and value >= least
 
 
 def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
@@ -163,16 +162,20 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     open_to_sets = open_to_sets and options.activation in (None, "silu")
     set_options = _set_options(options) if open_to_sets or named == "sets" else None
     evidence, verbose = None, options.verbose if world.rank == 0 else 0
+    chosen = options.model_options or {}
     if starts and (open_to_sets or given_lam is None):
         generator = torch.Generator().manual_seed(seed)
-        size = set_options.set_size if set_options and options.model_options else None
-        evidence = world.first(weigh(windows, given_lam, generator, verbose, set_options, size))
+        sizes = chosen.get("set_size"), chosen.get("n_splines")
+        evidence = world.first(weigh(windows, given_lam, generator, verbose, set_options, *sizes))
     model = named
     if named == "auto":
         model = "mlp" if evidence is None else evidence.model
     lam = given_lam if given_lam is not None else DEFAULT_LAM if evidence is None else evidence.lam
-    if named == "sets" and given_lam is None and evidence is not None:
-        lam = evidence.sets_lam
+    weighed = evidence and evidence.sets
+    if named == "sets" and given_lam is None and weighed is not None:
+        lam = weighed.lam
+    if model == "sets" and weighed is not None and set_options is not None:
+        set_options = dataclasses.replace(set_options, set_size=weighed.set_size, splines=weighed.n_splines)
     skip = options.skip
     if skip is None:
         skip = model == "sets" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
@@ -202,5 +205,6 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
         int(options.batch_size or batch),
         bool(linear_start),
         evidence,
-        _set_size(set_options, options, evidence) if model == "sets" else None,
+        set_options.set_size if model == "sets" and set_options is not None else None,
+        set_options.splines if model == "sets" and set_options is not None else None,
     )

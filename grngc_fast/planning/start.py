@@ -60,7 +60,8 @@ def start_sets(
     network = model.network if isinstance(model, OwnPast) else model
     assert isinstance(network, SetMLP)
     size, units = network.columns.shape[1], network.readout.shape[1]
-    options = SetOptions(set_size=size, units=units).among(network.n_series * network.n_lags)
+    splines = 0 if network.splines is None else network.splines.shape[2]
+    options = SetOptions(set_size=size, units=units, splines=splines).among(network.n_series * network.n_lags)
     found = find_sets(windows, lam, options, seed, world, verbose, data.edges)
     network.start(found.columns, found.networks)
     if isinstance(model, OwnPast):

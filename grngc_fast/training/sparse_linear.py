@@ -48,6 +48,10 @@ class SparseLinear:
     intercept: Tensor
     violation: float
 
+    def forecast(self, x: Tensor) -> Tensor:
+        """(N, P) of inputs (N, Q)."""
+        return torch.addmm(self.intercept, x, self.weight.T)
+
 
 def lam_max(x: Tensor, y: Tensor) -> float:
     """The smallest lam at which no linear forecaster from x (N, Q) of y (N, P) beats the mean: 2 max_ij |cov(y_i, x_j)|."""

@@ -53,6 +53,10 @@ class Networks:
     def tensors(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
 
+    def of(self, rows: Tensor) -> Networks:
+        """Some of the networks."""
+        return Networks(*(t[rows] for t in self.tensors()))
+
     def forecast_and_jacobian(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """y (P, B) and J (P, B, K) at z (P, B, K + F)."""
         k = self.encoder.shape[1]

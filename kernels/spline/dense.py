@@ -17,23 +17,40 @@ from .reference import base_activation
 
 def functions(x: Tensor, basis: Basis, derivatives: Sequence[int] = (0,)) -> list[Tensor]:
     """For each derivative in x all functions at x (N, I): (N, I, G). The cells are found once."""
-    t = (x - basis.low) / basis.step
-    # Beyond the splines' support all that is live is in the padding: `order + 1` places before the first spline, `order` after.
-    beyond = (t < -basis.order) | (t >= basis.grid + basis.order)
-    floor = t.detach().floor()
-    u = torch.where(beyond, 0.0, t - floor)
-    # NaN has no cell: it goes where a spline is live and stays NaN.
-    cell = (floor + (basis.order + 1)).nan_to_num(1.0).masked_fill(beyond, 0).long()
-    index = cell.unsqueeze(-1) + torch.arange(basis.order + 1, device=x.device)
+    u, first = _cells(x, basis)
+    index = first.unsqueeze(-1) + torch.arange(basis.order + 1, device=x.device)
     padded = x.new_zeros(()).expand(*x.shape, basis.n_splines + 2 * basis.order + 1)
     found = []
     for derivative in derivatives:
-        live = torch.stack([_polynomial(u, powers) for powers in zip(*basis.polynomials(derivative), strict=True)], -1)
+        live = torch.stack(_live(u, basis, derivative), -1)
         dense = padded.scatter(-1, index, live)[..., basis.order + 1 : basis.order + 1 + basis.n_splines]
         if basis.has_base:
             dense = torch.cat([dense, base_activation(x, basis.base, derivative).unsqueeze(-1)], -1)
         found.append(dense)
     return found
+
+
+def live_polynomials(x: Tensor, basis: Basis, derivative: int = 0) -> tuple[Tensor, list[Tensor]]:
+    """Of each number the live splines, or a derivative of them, and where the first is among all.
+
+    `order + 1` places are before the first spline, `order` after the last: what is live beyond the splines is there.
+    """
+    u, first = _cells(x, basis)
+    return first, _live(u, basis, derivative)
+
+
+def _cells(x: Tensor, basis: Basis) -> tuple[Tensor, Tensor]:
+    """Local coordinates in [0, 1), and the cells' first live splines in the padded order of `live_polynomials`."""
+    t = (x - basis.low) / basis.step
+    beyond = (t < -basis.order) | (t >= basis.grid + basis.order)
+    floor = t.detach().floor()
+    u = torch.where(beyond, 0.0, t - floor)
+    # NaN has no cell: it goes where a spline is live and stays NaN.
+    return u, (floor + (basis.order + 1)).nan_to_num(1.0).masked_fill(beyond, 0).long()
+
+
+def _live(u: Tensor, basis: Basis, derivative: int) -> list[Tensor]:
+    return [_polynomial(u, powers) for powers in zip(*basis.polynomials(derivative), strict=True)]
 
 
 def _polynomial(u: Tensor, powers: tuple[float, ...]) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -15,15 +16,19 @@ from ...series import CandidateEdges, Windows
 from ..history import ACTIVE_SHARE
 from .data import SetData
 from .options import SetOptions
+from .screen import ALWAYS_PAIRS, strongest
 from .sets import WorkingSets
 from .state import SetState
-from .tile import take_round
+from .tile import judged, strongest_inputs, take_round, without
 
+Given, Found = TypeVar("Given"), TypeVar("Found")
 # Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where a step
 # is 40 launches whatever the tile, many (not measured).
 FEWEST, TILE, GPU_TILE = 16, 125, 4096
 # Targets times windows of a tile at most: its residuals, and their products, of very long series.
 TILE_NUMBERS = 2**23
+# Targets of which it is found out whether pairs matter, and how many of them have to show it.
+PAIR_TARGETS, FEWEST_WITH_PAIRS = 24, 2
 # Sets do not grow beyond the windows over this.
 WINDOWS_TO_AN_INPUT = 8
 # Inputs times windows of a tile on a GPU.
@@ -77,6 +82,7 @@ class _Search:
         self._all_fit = data.n_inputs <= options.set_size
         self.state, self.path = SetState.empty(data, options), list[tuple[int, float, float, int]]()
         self.active = torch.arange(len(data.y), device=data.y.device)
+        self._pairs = data.n_inputs <= ALWAYS_PAIRS
 
     @property
     def round(self) -> int:
@@ -94,8 +100,9 @@ class _Search:
         def work(number: int) -> SetState:
             generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self.round + number)
             given = self._data, self.state, tiles[number], self._lam, options
-            return take_round(*given, self.round, steps, generator, bar.update)
+            return take_round(*given, self.round, steps, generator, bar.update, self._pairs)
 
+        self._pairs = self._pairs or self._pairs_matter()
         found = _threaded(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
         taken = steps + (self.path[-1][0] if self.path else 0)
@@ -104,6 +111,28 @@ class _Search:
         self.path.append((taken, error, float(strength.sum(1).mean()), edges))
         if not short:
             self.active = self.active[self.state.excess[self.active] > 1]
+
+    def _pairs_matter(self) -> bool:
+        """Of some open targets, before all pay for it."""
+        if self._all_fit:
+            return False
+        n, device = len(self.active), self.active.device
+        some = self.active[torch.linspace(0, n - 1, min(n, PAIR_TARGETS), device=device).long()]
+        found = _threaded(self._with_pairs, list(some.split(PAIR_TARGETS // 4)), device)
+        return sum(found) >= FEWEST_WITH_PAIRS
+
+    def _with_pairs(self, targets: Tensor) -> int:
+        """How many of these have an input outside that nothing but pairs shows."""
+        data, count = self._data, self._options.partners
+        allowed = data.allowed(targets)
+        if not self.path:
+            residual, outside = data.y[targets], allowed
+            partners = strongest(data.screen.linear(residual), allowed, count)
+        else:
+            columns, networks = self.state.columns[targets], self.state.networks.of(targets)
+            strength, residual = judged(data, targets, columns, networks)
+            outside, partners = without(allowed, columns), strongest_inputs(columns, strength, count)
+        return int(data.screen.pairs_alone(residual, partners, outside).sum())
 
     def _tiles(self) -> list[Tensor]:
         """Open targets, those with sets of near sizes together."""
@@ -117,7 +146,7 @@ class _Search:
         return list(ordered.split(max(1, largest)))
 
 
-def _threaded(work: Callable[[int], SetState], tiles: list[int], device: torch.device) -> list[SetState]:
+def _threaded(work: Callable[[Given], Found], tiles: list[Given], device: torch.device) -> list[Found]:
     # One thread of torch's to a tile: threads that share a small product wait for one another, a hundredfold where another
     # process has their core.
     threads = torch.get_num_threads()

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...kernels.small_networks import Networks, TileTrainer
 from .data import SetData
 from .options import SetOptions
+from .screen import strongest
 from .features import standard
 from .state import SetState
 
@@ -30,6 +31,7 @@ def take_round(
     steps: int,
     generator: torch.Generator,
     stepped: Callable[[], None],
+    pairs: bool = False,
 ) -> SetState:
     """The targets' state after the round.
 
@@ -39,10 +41,11 @@ def take_round(
     targets : (T,). lam : (E,) penalty strengths.
     steps : of training. generator : of weights and batches.
     stepped : called after each step.
+    pairs : whether pairs of inputs are looked for.
     """
     allowed = data.allowed(targets)
     if round_ == 0:
-        columns = _first_sets(data, data.y[targets], allowed, options)
+        columns = _first_sets(data, data.y[targets], allowed, options, pairs)
     else:
         columns = _next_sets(before, targets, options, round_)
     networks = _trained(data, targets, columns, lam[targets], options, steps, generator, stepped)
@@ -50,10 +53,10 @@ def take_round(
     outside, error = without(allowed, columns), residual.square().mean(1)
     if not outside.any():
         return SetState(columns, strength, torch.full_like(columns, -1), torch.zeros_like(error), error, networks)
-    partners = columns.gather(1, strength.topk(min(options.partners, columns.shape[1]), dim=1).indices)
-    evidence = data.screen(residual, partners, outside)
-    excess = data.screen.excess(evidence, outside, 2 * options.partners)
-    return SetState(columns, strength, _best(evidence, outside, columns.shape[1]), excess, error, networks)
+    partners = strongest_inputs(columns, strength, options.partners)
+    evidence = data.screen(residual, partners, outside, pairs=pairs)
+    excess = data.screen.excess(evidence, outside, 2 * options.partners, pairs)
+    return SetState(columns, strength, strongest(evidence, outside, columns.shape[1]), excess, error, networks)
 
 
 def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) -> tuple[Tensor, Tensor]:
@@ -68,16 +71,16 @@ def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) 
     return total.masked_fill_(columns < 0, 0.0).div_(n_windows), residual
 
 
-def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions) -> Tensor:
+def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions, pairs: bool) -> Tensor:
     """Half by correlation, half by what a screen with these as partners finds; all where they fit."""
     size = min(options.set_size, int(allowed.sum(1).max()))
     if size >= data.n_inputs and bool(allowed.all()):
         return torch.arange(size, device=y.device).repeat(len(y), 1)
     residual = standard(y.T).T
-    strongest = _best(data.screen.linear(residual), allowed, max(options.first_partners, size // 2))
-    kept = strongest[:, : max(1, size // 2)]
-    evidence = data.screen(residual, strongest[:, : options.first_partners], both=True)
-    return torch.cat([kept, _best(evidence, without(allowed, kept), size - kept.shape[1])], 1)
+    correlated = strongest(data.screen.linear(residual), allowed, max(options.first_partners, size // 2))
+    kept = correlated[:, : max(1, size // 2)]
+    evidence = data.screen(residual, correlated[:, : options.first_partners], None, True, pairs)
+    return torch.cat([kept, strongest(evidence, without(allowed, kept), size - kept.shape[1])], 1)
 
 
 def _next_sets(before: SetState, targets: Tensor, options: SetOptions, round_: int) -> Tensor:
@@ -138,14 +141,12 @@ def _batches(n_windows: int, size: int, steps: int, generator: torch.Generator) 
         yield order[step % whole * size : (step % whole + 1) * size]
 
 
+def strongest_inputs(columns: Tensor, strength: Tensor, count: int) -> Tensor:
+    """(T, count) of each set, or all of a smaller one."""
+    return columns.gather(1, strength.topk(min(count, columns.shape[1]), dim=1).indices)
+
+
 def without(allowed: Tensor, columns: Tensor) -> Tensor:
     """(T, Q) which inputs are allowed and not in the sets."""
     inside = torch.where(columns < 0, allowed.shape[1], columns)
     return F.pad(allowed, (0, 1)).scatter(1, inside, False)[:, :-1]
-
-
-def _best(evidence: Tensor, outside: Tensor, count: int) -> Tensor:
-    """(T, count) inputs outside with the largest evidence, best first, -1 where there are fewer."""
-    found = evidence.masked_fill(~outside, -1.0).topk(min(count, evidence.shape[1]), dim=1)
-    columns = found.indices.masked_fill(found.values < 0, -1)
-    return F.pad(columns, (0, count - columns.shape[1]), value=-1)
