@@ -20,6 +20,7 @@ from ..training import TrainingOptions
 from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
 from .options import FitOptions
+from .splines import Splines
 
 DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
@@ -51,6 +52,7 @@ class Plan:
     linear_start : train from the best penalised linear forecaster. Of "sets" training starts at what was found with them.
     evidence : what was held against one another, None where nothing was.
     set_size : inputs of each target of "sets" to begin with; None of others.
+    splines : grid of "kan"; None of others, and where it was given.
     """
 
     model: str
@@ -63,6 +65,7 @@ class Plan:
     linear_start: bool
     evidence: Evidence | None = None
     set_size: int | None = None
+    splines: Splines | None = None
 
     @property
     def evaluate_every(self) -> int | None:
@@ -77,8 +80,12 @@ class Plan:
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Plan:
         """The plan whose `state` it is; TypeError for that of another version."""
-        found = state["evidence"]
-        return cls(**{**state, "evidence": None if found is None else Evidence(**found)})
+        found, splines = state["evidence"], state.get("splines")
+        kept = {
+            "evidence": None if found is None else Evidence(**found),
+            "splines": None if splines is None else Splines(**splines),
+        }
+        return cls(**{**state, **kept})
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
@@ -93,11 +100,13 @@ class Plan:
             "set_size": found.set_size,
             "agreement": None if math.isnan(found.agreement) else found.agreement,
         }
-        return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
+        splines = self.splines and dataclasses.asdict(self.splines)
+        return {**chosen, "hidden": list(self.hidden), "evidence": weighed, "splines": splines}
 
     def model_options(self, options: FitOptions) -> dict[str, Any]:
         """Further arguments of the forecaster: those given, and what was decided of them."""
         decided = {} if self.set_size is None else {"set_size": self.set_size}
+        decided |= {} if self.splines is None else self.splines.model_options
         return {**(options.model_options or {}), **decided}
 
     def training_options(self, options: FitOptions) -> TrainingOptions:
