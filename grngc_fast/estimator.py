@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from .errors import InputError
 from .graph import SparseCausalGraph
 from .planning import (
     FitOptions,
+    Plan,
     Stopwatch,
     check_fit,
     decide,
@@ -33,6 +33,7 @@ from .planning import (
     settle,
     start_linear,
     start_sets,
+    with_grid,
 )
 from .scoring import Graph, ScoreOptions, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
@@ -82,7 +83,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
-        "order": 2} of "kan", {"set_size": 48} of "sets" or {"kernel_size": 3} of "tcn".
+        "order": 2} of "kan", {"set_size": 48} of "sets" or {"kernel_size": 3} of "tcn". Without grid and grid_range the splines
+        of "kan" cover [-2.5, 2.5], where nearly all of the standardised series lie, with five cells where there are 24 windows to
+        an input (P * L) or held-out ones are forecast better by more than a standard error than with two, and with two else.
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
         so that fit and scores cost P x regulators.
     targets : the only series that are forecast and may be effects, likewise.
@@ -216,7 +219,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         seed, checkpoint = settle(options, data, drawn, world)
         generator, windows = torch.Generator().manual_seed(seed), data.windows
         with _own_random_numbers(windows.steps.device):
-            decided = partial(decide, options, data.edges, windows, seed, world)
+
+            def decided() -> Plan:
+                return with_grid(decide(options, data.edges, windows, seed, world), options, data, seed, world)
+
             plan, begun, checkpoint = planned(checkpoint, world, decided)
             torch.manual_seed(seed + world.rank)
             with world.refused_together():

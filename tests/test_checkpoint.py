@@ -91,7 +91,7 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
         {},
         {"model_options": {"dropout": 0.4}},
         {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.0, "learning_rate": 0.02},
-        {"model": "kan", "penalty_targets": 2},
+        {"model": "kan", "penalty_targets": 2, "model_options": {"grid": 4}},
         {"model": "lstm", "lags": 2},
         {"model": own_module(), "hidden": None},
     ],
@@ -170,6 +170,26 @@ def test_what_was_planned_and_started_is_not_done_again(tmp_path, monkeypatch):
     monkeypatch.setattr(estimator, "start_linear", lambda *given: pytest.fail("started again"))
     assert_same_fit(kept.fit(moving()), whole)
     assert kept.graph_.metadata["evidence"] == whole.graph_.metadata["evidence"]
+
+
+def test_a_grid_that_was_chosen_is_not_chosen_again(tmp_path, monkeypatch):
+    options = {**PLANNED, "model": "kan"}
+    whole, real = GRNGC(**options).fit(series()), Trainer.step
+    assert whole.graph_.metadata["kan_grid"]["tried"]
+
+    def killed(self):
+        if self.steps == 7 and self.options.patience is None:
+            raise MemoryError
+        return real(self)
+
+    kept = GRNGC(**options, checkpoint=tmp_path, checkpoint_minutes=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "step", killed)
+        with pytest.raises(MemoryError):
+            kept.fit(series())
+    monkeypatch.setattr(estimator, "with_grid", lambda *given: pytest.fail("chosen again"))
+    assert_same_fit(kept.fit(series()), whole)
+    assert kept.graph_.metadata["kan_grid"] == whole.graph_.metadata["kan_grid"]
 
 
 def test_numbers_of_numpy_are_options_like_others(tmp_path):

@@ -198,6 +198,21 @@ def test_two_processes_plan_and_start_linear_as_one_does(options, n_steps, model
     assert (first["plan"][3] is not None) == (n_steps > 250)
 
 
+def fit_with_grid(rank: int, data: np.ndarray) -> tuple[dict[str, object], dict]:
+    found = GRNGC("kan", **SIZE).fit(data)
+    return result(found), found.graph_.metadata["kan_grid"]
+
+
+def test_two_processes_choose_the_same_splines_as_one_does(pair):
+    (first, chosen), (second, other) = pair.run(fit_with_grid, series())
+    alone, alike = fit_with_grid(0, series())
+    assert_equal(first, second)
+    assert_close(first, alone)
+    assert chosen == other
+    assert chosen["grid"] == alike["grid"]
+    np.testing.assert_allclose(chosen["tried"], alike["tried"], rtol=1e-4)
+
+
 def fit_counting_files(rank: int, options: dict) -> tuple[dict[str, object], int]:
     """The result and how many files were begun. Process 0 is slow to end them."""
     real, begun = score_sinks.atomic_writer, []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -275,7 +274,7 @@ def test_sets_win_by_the_margin_and_by_much_or_in_agreement():
     assert not sets(0.42, margin=0.09).wins
 
 
-def test_with_splines_they_win_where_what_they_add_is_clear_and_agrees():
+def test_with_grid_they_win_where_what_they_add_is_clear_and_agrees():
     clear = {"splined": True, "margin": 0.03, "agreement": SPLINED_AGREEMENT, "clarity": CLEARLY}
     assert sets(0.48, **clear).wins
     assert not sets(0.48, **{**clear, "splined": False}).wins

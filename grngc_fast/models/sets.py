@@ -24,10 +24,11 @@ SPLINE_NUMBERS, SPLINE_FLOPS = 12, 48
 
 
 class SetMLP(nn.Module):
-    """y_i = skip_i x_i + sum_k f_ik(x_ik) + readout_i silu(W_i x_i + b_i) + bias_i, x_i target i's own set of the L C lagged series.
+    """y_i = skip_i x_i + sum_k f_ik(x_ik) + readout_i silu(W_i x_i + b_i) + bias_i, x_i target i's own of the L C lagged series.
 
     f_ik are cubic splines, the units of a Kolmogorov-Arnold network: any function of one input. The SiLU units read all inputs
-    of the set: what these do by one another. A lagged series outside of a target's set has gradient zero, as a coordinate outside of a lasso's active set has weight zero:
+    of the set: what these do by one another. A lagged series outside of a target's set has gradient zero, as a coordinate
+    outside of a lasso's active set has weight zero:
     the penalty is that of one network of E h hidden units with a sparse first layer. Work and parameters grow as E K h. The sets
     are found in rounds (`grngc_fast.training.working_sets`) and given by `start`; before that they are the first K inputs.
 

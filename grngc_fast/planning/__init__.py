@@ -3,7 +3,7 @@
 from .certificate import left_out
 from .evidence import Evidence, weigh
 from .memory import MemoryEstimate, check_fit, estimate_memory
-from .network import network_of, scored_part
+from .network import network_of, scored_part, with_grid
 from .options import MODELS, FitOptions
 from .path import lambda_path
 from .path_result import LambdaPath
@@ -34,4 +34,5 @@ __all__ = [
     "start_linear",
     "start_sets",
     "weigh",
+    "with_grid",
 ]

@@ -7,8 +7,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from ..distributed import World
 from ..models import OwnPast, adopt, build, refuse_candidates
+from ..models.kan import KANLayer
 from ..series import PreparedSeries, Windows
+from .kan_grid import FINE, KANGrid, weigh_grid
+from .memory import check_fit
 from .options import FitOptions
 from .plan import Plan
 
@@ -25,6 +29,28 @@ def network_of(plan: Plan, options: FitOptions, data: PreparedSeries, generator:
     if not len(edges.own_past):
         return network
     return OwnPast(network, edges.n_causes, torch.as_tensor(edges.own_past), options.lags).to(device)
+
+
+def with_grid(plan: Plan, options: FitOptions, data: PreparedSeries, seed: int, world: World) -> Plan:
+    """The plan with the grid of a "kan", where neither it nor its range was given; see `weigh_grid`.
+
+    Raises
+    ------
+    InputError : as `network_of` and `check_fit`, before anything is trained.
+    """
+    if plan.model != "kan" or {"grid", "grid_range"} & set(options.model_options or ()):
+        return plan
+
+    def network(grid: KANGrid, generator: torch.Generator) -> nn.Module:
+        return network_of(replace(plan, kan_grid=grid), options, data, generator)
+
+    with world.refused_together():
+        finest = network(KANGrid(FINE), torch.Generator())
+        check_fit(finest, plan, options, data)
+    first = next(layer for layer in finest.modules() if isinstance(layer, KANLayer))
+    n_coefficients, training = first.coef[0].numel(), plan.training_options(options)
+    found = weigh_grid(network, data.windows, n_coefficients, training, seed, world, options.verbose)
+    return replace(plan, kan_grid=world.first(found))
 
 
 def _forecaster(plan: Plan, options: FitOptions, data: PreparedSeries, generator: torch.Generator) -> nn.Module:

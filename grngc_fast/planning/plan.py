@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
 import os
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from ..series import CandidateEdges, Windows
 from ..training import TrainingOptions
 from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
+from .kan_grid import KANGrid
 from .options import FitOptions
 from .set_evidence import SetEvidence
 
@@ -52,6 +52,7 @@ class Plan:
     linear_start : train from the best penalised linear forecaster. Of "sets" training starts at what was found with them.
     evidence : what was held against one another, None where nothing was.
     set_size, n_splines : of "sets", inputs of each target to begin with and splines of each input; None of others.
+    kan_grid : of "kan"; None of others, and where it was given.
     """
 
     model: str
@@ -65,6 +66,7 @@ class Plan:
     evidence: Evidence | None = None
     set_size: int | None = None
     n_splines: int | None = None
+    kan_grid: KANGrid | None = None
 
     @property
     def evaluate_every(self) -> int | None:
@@ -79,22 +81,24 @@ class Plan:
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Plan:
         """The plan whose `state` it is; TypeError for that of another version."""
-        found = state["evidence"]
+        found, grid = state["evidence"], state.get("kan_grid")
         if found is not None:
             sets = found["sets"]
             found = Evidence(found["linear"], None if sets is None else SetEvidence(**sets))
-        return cls(**{**state, "evidence": found})
+        return cls(**{**state, "evidence": found, "kan_grid": None if grid is None else KANGrid(**grid)})
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
         chosen = {name: value for name, value in vars(self).items() if name != "evidence"}
         found = self.evidence
         weighed = found and {"linear": found.linear, "sets": found.sets and found.sets.settings()}
-        return {**chosen, "hidden": list(self.hidden), "evidence": weighed}
+        grid = self.kan_grid and dataclasses.asdict(self.kan_grid)
+        return {**chosen, "hidden": list(self.hidden), "evidence": weighed, "kan_grid": grid}
 
     def model_options(self, options: FitOptions) -> dict[str, Any]:
         """Further arguments of the forecaster: those given, and what was decided of them."""
-        decided = {"set_size": self.set_size, "n_splines": self.n_splines}
+        decided: dict[str, Any] = {"set_size": self.set_size, "n_splines": self.n_splines}
+        decided |= {} if self.kan_grid is None else self.kan_grid.model_options
         return {**(options.model_options or {}), **{k: v for k, v in decided.items() if v is not None}}
 
     def training_options(self, options: FitOptions) -> TrainingOptions:

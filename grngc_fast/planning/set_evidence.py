@@ -57,7 +57,8 @@ class SetEvidence:
     ----------
     plain, splined : (lam, error) without and with splines; empty where they were not tried.
     n_splines : of each input in those that forecast better; 0 for none.
-    clarity : standard errors by which the covariance of what the better kind forecasts beyond linear forecasters, and what happens
+    clarity : standard errors by which the covariance of what the better kind forecasts beyond linear forecasters, and what
+    happens
         beyond them, is above 0.
     to_beat : the best linear forecasters' error on the same targets.
     margin : two standard errors of the difference of the two, over targets or, of a few, over windows; a smaller one is chance.
@@ -217,7 +218,9 @@ class _Tried:
             return math.nan
         place = order.index(self.best)
         pair = self.best, order[place + 1 if place + 1 < len(order) else place - 1]
-        a, b = (self.sets[i].columns.gather(1, self.sets[i].strength.topk(COMPARED_INPUTS, dim=1).indices) for i in pair)
+        a, b = (
+            self.sets[i].columns.gather(1, self.sets[i].strength.topk(COMPARED_INPUTS, dim=1).indices) for i in pair
+        )
         return float((a[:, :, None] == b[:, None, :]).any(2).float().mean())
 
 

@@ -1,7 +1,8 @@
 """Splines read from tables: inputs are rounded to levels, and a spline is known by its values and slopes at these.
 
 The sum over G splines of each of P B K inputs takes 2 P B K G flop of which no two share an operand, and as many numbers in
-memory. With the coefficients' values at M levels, one product of P K G M, it takes one look-up; what the loss says of the look-ups
+memory. With the coefficients' values at M levels, one product of P K G M, it takes one look-up; what the loss says of the
+look-ups
 is summed over windows of the same level first, so that the coefficients' gradient is one such product too. An input is moved by
 at most half a level.
 """

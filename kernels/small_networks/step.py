@@ -155,7 +155,7 @@ class _Splines:
 
     def gradient(self, at: Tensor, r: Tensor, signs: Tensor, c: Tensor, out: Tensor) -> None:
         """sum_n r_n B_g(z_nk) + c sum_n S_nk B'_g(z_nk), for r (P, B) and S (P, B, K)."""
-        at, m = at.view(-1), self._levels.count
+        at = at.view(-1)
         self._by_slope.view(-1).zero_().scatter_add_(0, at, signs.view(-1))
         self._by_slope.view(len(c), -1).mul_(c.view(-1, 1))
         self._wide.copy_(r[..., None])

@@ -1,7 +1,7 @@
 """Splines of inputs that every network has for itself: of each number the order + 1 live ones alone, by their coefficients.
 
-A layer's splines share their inputs, so that `dense` makes all G functions of an input once for all outputs. Where no two networks
-read the same inputs, P N K (order + 1) coefficients are looked up instead of P N K G functions made.
+A layer's splines share their inputs, so that `dense` makes all G functions of an input once for all outputs. Where no two
+networks read the same inputs, P N K (order + 1) coefficients are looked up instead of P N K G functions made.
 """
 
 from __future__ import annotations

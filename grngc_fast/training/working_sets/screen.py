@@ -12,8 +12,8 @@ from .features import Products, cosine, ranks, standard
 
 # The first 2, 4, 8 and 16 cosines of an input's rank together are a test of any smooth function of it.
 SMOOTHNESS = (2, 4, 8, 16)
-# Independent normal numbers whose maximum is distributed as that of the evidence of an input alone: at the median 4.1, at a chance
-# of 1e-4 4.5 (400,000 pairs of noise).
+# Independent normal numbers whose maximum is distributed as that of the evidence of an input alone: at the median 4.1, at a
+# chance of 1e-4 4.5 (400,000 pairs of noise).
 ALONE = 4
 # Up to so many inputs all products of two of them are looked at, N Q^2 operations a target: below the first always, below the
 # second where `pairs_matter`. Where there are more, those of so many inputs with all others.
@@ -33,7 +33,8 @@ LEAST_SPREAD = 0.9
 class Screen:
     """The evidence that x_j would help to forecast residuals, in units of a correlation.
 
-    The largest of |corr(r, x_j)|, |corr(r, x_j^2)|, Neyman's smooth tests (Skandinavisk Aktuarietidskrift 20, 1937) by the cosines
+    The largest of |corr(r, x_j)|, |corr(r, x_j^2)|, Neyman's smooth tests (Skandinavisk Aktuarietidskrift 20, 1937) by the
+    cosines
     of x_j's rank up to 16, at the correlation of the same probability, and mean products r x_j x_k. Which k depends on whether
     pairs are looked for:
 
@@ -166,7 +167,9 @@ class Screen:
 
 def strongest(evidence: Tensor, among: Tensor | None, count: int) -> Tensor:
     """(E, count) the inputs with the largest evidence, best first; -1 where there are fewer."""
-    found = (evidence if among is None else evidence.masked_fill(~among, -1.0)).topk(min(count, evidence.shape[1]), dim=1)
+    found = (evidence if among is None else evidence.masked_fill(~among, -1.0)).topk(
+        min(count, evidence.shape[1]), dim=1
+    )
     return F.pad(found.indices.masked_fill(found.values < 0, -1), (0, count - found.indices.shape[1]), value=-1)
 
 

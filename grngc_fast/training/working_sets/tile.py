@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ...kernels.small_networks import Networks, TileTrainer
 from .data import SetData
+from .features import standard
 from .options import SetOptions
 from .screen import strongest
-from .features import standard
 from .state import SetState
 
 # Rounds that may replace half of a set before it grows.
