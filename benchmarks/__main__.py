@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale
+from . import accuracy, families, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale
 from .results import circumstances, record, show
 
 BENCHMARKS = {
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "models": models,
     "objective": objective,
     "accuracy": accuracy,
+    "families": families,
     "path": path,
     "scale": scale,
     "growth": growth,
