@@ -3,5 +3,6 @@
 from .reference import forecast_and_jacobian, loss
 from .networks import Networks
 from .step import TileTrainer
+from .training import train
 
-__all__ = ["Networks", "TileTrainer", "forecast_and_jacobian", "loss"]
+__all__ = ["Networks", "TileTrainer", "forecast_and_jacobian", "loss", "train"]

@@ -1,0 +1,152 @@
+"""From networks to launches: parameters packed a row to a network, and the blocks that fit on the chip."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import triton
+from torch import Tensor
+
+from ...matmul_l1.gpu import INTERPRETED
+from ...spline import Basis
+from ..levels import ORDER, basis_of
+from ..networks import Networks
+from ..step import BETAS
+from .steps import steps_kernel
+
+# Steps of a launch: a few milliseconds, between which a caller can say how far it is.
+STEPS = 50
+# The least side of a product on tensor cores.
+SMALLEST = 16
+# Numbers of a tile of splines to a thread.
+SPLINES_A_THREAD = 4
+# As they lie in a row of parameters.
+NAMES = ("encoder", "splines", "encoder_bias", "readout", "skip", "readout_bias")
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Windows, inputs, units, free inputs and splines to a block; warps to a program."""
+
+    windows: int
+    inputs: int
+    units: int
+    free: int
+    splines: int
+    warps: int
+
+    @staticmethod
+    def of(n_inputs: int, n_units: int, n_free: int, n_splines: int) -> Blocks:
+        inputs, units, free = (triton.next_power_of_2(max(1, n)) for n in (n_inputs, n_units, n_free))
+        inputs, units = max(SMALLEST, inputs), max(SMALLEST, units)
+        warps = 1
+        splines = min(triton.next_power_of_2(max(1, n_splines)), max(1, SPLINES_A_THREAD * 32 * warps // inputs))
+        return Blocks(SMALLEST, inputs, units, free, splines, warps)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Parameters (P, R) of networks, and Adam's means and squares of their gradients."""
+
+    parameters: Tensor
+    means: Tensor
+    squares: Tensor
+
+    @staticmethod
+    def of(networks: Networks) -> Packed:
+        parameters = torch.cat([getattr(networks, name).flatten(1) if name != NAMES[-1] else networks.readout_bias[:, None] for name in NAMES], 1)
+        return Packed(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters))
+
+
+def unpacked(rows: Tensor, like: Networks) -> Networks:
+    """Networks of rows (P, R), of the shapes of others."""
+    shapes = {name: getattr(like, name).shape for name in NAMES}
+    parts = rows.split([math.prod(shape[1:]) for shape in shapes.values()], 1)
+    return Networks(**{name: part.reshape(shape).contiguous() for (name, shape), part in zip(shapes.items(), parts, strict=True)})
+
+
+def rates(learning_rate: float, n_steps: int) -> Tensor:
+    """(n_steps, 2): the falling rate over the bias of Adam's means, and one over the root of the bias of its squares."""
+    step = torch.arange(n_steps, dtype=torch.float64)
+    falling = learning_rate * (1 + (math.pi * step / n_steps).cos()) / 2
+    first, second = (1 - beta ** (step + 1) for beta in BETAS)
+    return torch.stack([falling / first, second.rsqrt()], 1).float()
+
+
+def powers(derivative: int) -> tuple[float, ...]:
+    """Of each live spline in turn, for cells of width 1."""
+    unit = Basis(1, ORDER, 0.0, 1.0, "none")
+    return tuple(c for spline in zip(*unit.polynomials(derivative), strict=True) for c in spline)
+
+
+def train(
+    networks: Networks,
+    inputs: Tensor,
+    y: Tensor,
+    windows: Tensor,
+    lam: Tensor,
+    learning_rate: float,
+    stepped: Callable[[], None],
+) -> None:
+    """As `training.train`, with lam (P,)."""
+    packed, table = Packed.of(networks), rates(learning_rate, len(windows)).to(y.device)
+    inputs, y, windows, lam = inputs.contiguous(), y.contiguous(), windows.int().contiguous(), lam.contiguous()
+    for first in range(0, len(windows), STEPS):
+        some = slice(first, first + STEPS)
+        take(packed, networks, inputs, y, windows[some], lam, table[some])
+        for _ in windows[some]:
+            stepped()
+    for name, value in vars(unpacked(packed.parameters, networks)).items():
+        setattr(networks, name, value)
+
+
+def take(
+    packed: Packed, like: Networks, inputs: Tensor, y: Tensor, windows: Tensor, lam: Tensor, table: Tensor
+) -> None:
+    """Steps of the packed parameters in one launch, on windows (n_steps, B) with rates (n_steps, 2)."""
+    p, n_inputs, n_units = like.encoder.shape
+    n_free, n_splines, batch = like.skip.shape[1] - n_inputs, like.splines.shape[2], windows.shape[1]
+    blocks = Blocks.of(n_inputs, n_units, n_free, n_splines)
+    basis = basis_of(max(n_splines, ORDER + 1))
+    kept = p * batch if n_splines else 0
+    pulls, residuals = y.new_empty(kept * n_inputs), y.new_empty(kept)
+    with torch.cuda.device(y.device) if y.device.type == "cuda" else contextlib.nullcontext():
+        steps_kernel[(p,)](
+            inputs,
+            y,
+            y.shape[1],
+            n_inputs,
+            n_free,
+            windows,
+            batch,
+            table,
+            len(windows),
+            lam,
+            packed.parameters,
+            packed.means,
+            packed.squares,
+            n_units,
+            n_splines,
+            float(basis.low),
+            1 / basis.step,
+            pulls,
+            residuals,
+            0,
+            SPLIT=not INTERPRETED and not torch.version.hip,
+            HAS_FREE=n_free > 0,
+            HAS_SPLINES=n_splines > 0,
+            VALUES=powers(0),
+            SLOPES=powers(1),
+            BLOCK_B=blocks.windows,
+            BLOCK_K=blocks.inputs,
+            BLOCK_H=blocks.units,
+            BLOCK_F=blocks.free,
+            BLOCK_G=blocks.splines,
+            num_warps=blocks.warps,
+            num_stages=1,
+            enable_fp_fusion=True,
+        )
