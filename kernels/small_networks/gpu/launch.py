@@ -11,7 +11,6 @@ import torch
 import triton
 from torch import Tensor
 
-from ...matmul_l1.gpu import INTERPRETED
 from ...spline import Basis
 from ..levels import ORDER, basis_of
 from ..networks import Networks
@@ -136,7 +135,6 @@ def take(
             pulls,
             residuals,
             0,
-            SPLIT=not INTERPRETED and not torch.version.hip,
             HAS_FREE=n_free > 0,
             HAS_SPLINES=n_splines > 0,
             VALUES=powers(0),

@@ -35,27 +35,9 @@ CUBIC = tl.constexpr(ORDER)
 
 
 @triton.jit
-def high(x):
-    """x to the nearest number of ten bits of mantissa, as tensor cores read it."""
-    return ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
-
-
-@triton.jit
-def product(x, y, acc, SPLIT: tl.constexpr, EXACT: tl.constexpr):
-    """acc + x @ y as float32 has it: three products of tf32 terms, two if x is `EXACT` in tf32."""
-    if SPLIT:
-        y_high = high(y)
-        y_low = y - y_high
-        if EXACT:
-            acc = tl.dot(x, y_low, acc, input_precision="tf32")
-            return tl.dot(x, y_high, acc, input_precision="tf32")
-        else:
-            x_high = high(x)
-            acc = tl.dot(x_high, y_low, acc, input_precision="tf32")
-            acc = tl.dot(x - x_high, y_high, acc, input_precision="tf32")
-            return tl.dot(x_high, y_high, acc, input_precision="tf32")
-    else:
-        return tl.dot(x, y, acc, input_precision="ieee")
+def product(x, y, acc):
+    """acc + x @ y in float32."""
+    return tl.dot(x, y, acc, input_precision="ieee")
 
 
 @triton.jit
@@ -126,7 +108,6 @@ def steps_kernel(
     residuals,
     # 0, see `entries_of`
     zero,
-    SPLIT: tl.constexpr,
     HAS_FREE: tl.constexpr,
     HAS_SPLINES: tl.constexpr,
     # Powers of u of the live splines and of their slopes, for cells of width 1.
@@ -182,7 +163,7 @@ def steps_kernel(
             z = tl.load(inputs + place[:, None] + k[None, :], mask=read, other=0.0)
             t = tl.load(wanted + window, mask=inside_b, other=0.0)
             pre = tl.zeros([BLOCK_B, BLOCK_H], tl.float32) + bias[None, :]
-            pre = product(z, encoder, pre, SPLIT, False)
+            pre = product(z, encoder, pre)
             gate = 1.0 / (1.0 + tl.exp(-pre))
             act = pre * gate
             slope = gate + act * (1.0 - gate)
@@ -202,16 +183,16 @@ def steps_kernel(
                 entries = inputs + place[:, None] + (n_inputs + f)[None, :]
                 z_free = tl.load(entries, mask=inside_b[:, None] & inside_f[None, :], other=0.0)
                 forecast += tl.sum(z_free * free[None, :], axis=1)
-            jacobian = product(slope, tl.trans(encoder * readout[None, :]), jacobian, SPLIT, False)
+            jacobian = product(slope, tl.trans(encoder * readout[None, :]), jacobian)
             r = tl.where(inside_b, (forecast - t) * (2.0 / batch), 0.0)
             s = tl.where(read, signs(jacobian), 0.0)
             if HAS_SPLINES:
                 tl.store(pulls + b[:, None] * n_inputs + k[None, :], s * (-0.5 * c * inverse_step), mask=read)
                 tl.store(residuals + b, r * (1.0 / 6.0), mask=inside_b)
-            q = product(s, encoder, tl.zeros([BLOCK_B, BLOCK_H], tl.float32), SPLIT, True) * c
+            q = product(s, encoder, tl.zeros([BLOCK_B, BLOCK_H], tl.float32)) * c
             v = r[:, None] * slope + q * (1.0 - gate) * (2.0 * slope - act)
-            encoder_gradient = product(tl.trans(s), slope * c, encoder_gradient, SPLIT, True)
-            encoder_gradient = product(tl.trans(z), v, encoder_gradient, SPLIT, False)
+            encoder_gradient = product(tl.trans(s), slope * c, encoder_gradient)
+            encoder_gradient = product(tl.trans(z), v, encoder_gradient)
             bias_gradient += tl.sum(v, axis=0)
             readout_gradient += tl.sum(r[:, None] * act + q * slope, axis=0)
             skip_gradient += tl.sum(r[:, None] * z + c * s, axis=0)
