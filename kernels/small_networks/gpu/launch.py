@@ -19,32 +19,27 @@ from .steps import steps_kernel
 
 # Steps of a launch: a few milliseconds, between which a caller can say how far it is.
 STEPS = 50
-# The least side of a product on tensor cores.
-SMALLEST = 16
+# Windows and inputs of a block: the least side of a product.
+SIDE = 16
 # Numbers of a tile of splines to a thread.
 SPLINES_A_THREAD = 4
 # As they lie in a row of parameters.
-NAMES = ("encoder", "splines", "encoder_bias", "readout", "skip", "readout_bias")
+NAMES = ("encoder", "splines", "skip", "encoder_bias", "readout", "readout_bias")
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """Windows, inputs, units, free inputs and splines to a block; warps to a program."""
+    """Units and splines to a block, warps to a program."""
 
-    windows: int
-    inputs: int
     units: int
-    free: int
     splines: int
     warps: int
 
     @staticmethod
-    def of(n_inputs: int, n_units: int, n_free: int, n_splines: int) -> Blocks:
-        inputs, units, free = (triton.next_power_of_2(max(1, n)) for n in (n_inputs, n_units, n_free))
-        inputs, units = max(SMALLEST, inputs), max(SMALLEST, units)
-        warps = 1
-        splines = min(triton.next_power_of_2(max(1, n_splines)), max(1, SPLINES_A_THREAD * 32 * warps // inputs))
-        return Blocks(SMALLEST, inputs, units, free, splines, warps)
+    def of(n_units: int, n_splines: int) -> Blocks:
+        units = max(SIDE, triton.next_power_of_2(n_units))
+        warps = units // SIDE
+        return Blocks(units, min(triton.next_power_of_2(max(1, n_splines)), SPLINES_A_THREAD * 32 * warps // SIDE), warps)
 
 
 @dataclass(frozen=True)
@@ -109,10 +104,8 @@ def take(
     """Steps of the packed parameters in one launch, on windows (n_steps, B) with rates (n_steps, 2)."""
     p, n_inputs, n_units = like.encoder.shape
     n_free, n_splines, batch = like.skip.shape[1] - n_inputs, like.splines.shape[2], windows.shape[1]
-    blocks = Blocks.of(n_inputs, n_units, n_free, n_splines)
-    basis = basis_of(max(n_splines, ORDER + 1))
-    kept = p * batch if n_splines else 0
-    pulls, residuals = y.new_empty(kept * n_inputs), y.new_empty(kept)
+    blocks, basis = Blocks.of(n_units, n_splines), basis_of(max(n_splines, ORDER + 1))
+    room = y.new_empty(p, batch * (1 + n_inputs + 2 * n_units))
     with torch.cuda.device(y.device) if y.device.type == "cuda" else contextlib.nullcontext():
         steps_kernel[(p,)](
             inputs,
@@ -132,17 +125,13 @@ def take(
             n_splines,
             float(basis.low),
             1 / basis.step,
-            pulls,
-            residuals,
-            0,
-            HAS_FREE=n_free > 0,
+            room,
             HAS_SPLINES=n_splines > 0,
             VALUES=powers(0),
             SLOPES=powers(1),
-            BLOCK_B=blocks.windows,
-            BLOCK_K=blocks.inputs,
+            BLOCK_B=SIDE,
+            BLOCK_K=SIDE,
             BLOCK_H=blocks.units,
-            BLOCK_F=blocks.free,
             BLOCK_G=blocks.splines,
             num_warps=blocks.warps,
             num_stages=1,
