@@ -6,6 +6,7 @@ import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import triton
@@ -98,13 +99,36 @@ def train(
         setattr(networks, name, value)
 
 
+def constants(n_units: int, n_splines: int) -> tuple[dict[str, Any], Blocks]:
+    """What a launch is compiled with."""
+    blocks = Blocks.of(n_units, n_splines)
+    found = {
+        "HAS_SPLINES": n_splines > 0,
+        "VALUES": powers(0),
+        "SLOPES": powers(1),
+        "BLOCK_B": SIDE,
+        "BLOCK_K": SIDE,
+        "BLOCK_H": blocks.units,
+        "BLOCK_G": blocks.splines,
+    }
+    return found, blocks
+
+
+def options(blocks: Blocks, backend: str) -> dict[str, Any]:
+    """Of the compiler for "cuda" or "hip"."""
+    found = {"num_warps": blocks.warps, "num_stages": 1, "enable_fp_fusion": True}
+    # Left to itself it stops at 168 registers to have more programs side by side, and spills.
+    return {**found, "maxnreg": 255} if backend == "cuda" else found
+
+
 def take(
     packed: Packed, like: Networks, inputs: Tensor, y: Tensor, windows: Tensor, lam: Tensor, table: Tensor
 ) -> None:
     """Steps of the packed parameters in one launch, on windows (n_steps, B) with rates (n_steps, 2)."""
     p, n_inputs, n_units = like.encoder.shape
     n_free, n_splines, batch = like.skip.shape[1] - n_inputs, like.splines.shape[2], windows.shape[1]
-    blocks, basis = Blocks.of(n_units, n_splines), basis_of(max(n_splines, ORDER + 1))
+    values, blocks = constants(n_units, n_splines)
+    basis = basis_of(max(n_splines, ORDER + 1))
     room = y.new_empty(p, batch * (1 + n_inputs + 2 * n_units))
     with torch.cuda.device(y.device) if y.device.type == "cuda" else contextlib.nullcontext():
         steps_kernel[(p,)](
@@ -126,14 +150,6 @@ def take(
             float(basis.low),
             1 / basis.step,
             room,
-            HAS_SPLINES=n_splines > 0,
-            VALUES=powers(0),
-            SLOPES=powers(1),
-            BLOCK_B=SIDE,
-            BLOCK_K=SIDE,
-            BLOCK_H=blocks.units,
-            BLOCK_G=blocks.splines,
-            num_warps=blocks.warps,
-            num_stages=1,
-            enable_fp_fusion=True,
+            **values,
+            **options(blocks, "hip" if torch.version.hip else "cuda"),
         )

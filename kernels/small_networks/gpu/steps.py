@@ -162,6 +162,8 @@ def steps_kernel(
             forecast += tl.sum(act * readout[None, :], axis=1)
             t = tl.load(wanted + window, mask=inside_b, other=0.0)
             r = tl.where(inside_b, (forecast - t) * (2.0 / batch), 0.0)
+            readout_gradient += tl.sum(r[:, None] * act, axis=0)
+            bend = (1.0 - gate) * (2.0 * slope - act)
             q = tl.zeros([BLOCK_B, BLOCK_H], tl.float32)
             for first_k in range(0, n_inputs, BLOCK_K):
                 k = first_k + tl.arange(0, BLOCK_K)
@@ -183,7 +185,7 @@ def steps_kernel(
                 tl.store(all_s + b[:, None] * n_inputs + k[None, :], s, mask=read)
                 q = product(s, encoder, q)
             q *= c
-            v = r[:, None] * slope + q * (1.0 - gate) * (2.0 * slope - act)
+            v = r[:, None] * slope + q * bend
             entries = b[:, None] * n_units + h[None, :]
             valid = inside_b[:, None] & inside_h[None, :]
             tl.store(all_r + b, r, mask=inside_b)
@@ -191,7 +193,7 @@ def steps_kernel(
             tl.store(all_slopes + entries, slope * c, mask=valid)
             # db1 without w2, which multiplies sums over windows; so does it in dW1.
             bias_gradient += tl.sum(v, axis=0)
-            readout_gradient += tl.sum(r[:, None] * act + q * slope, axis=0)
+            readout_gradient += tl.sum(q * slope, axis=0)
             last_gradient += tl.sum(r, axis=0)
         rate = tl.load(rates)
         scale = tl.load(rates + 1)
