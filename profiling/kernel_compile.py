@@ -168,7 +168,7 @@ def _compile_spline(arch: str, variant: spline_report.SplineVariant) -> Resource
 def _compile_steps(arch: str, variant: steps_report.StepsVariant) -> Resources:
     from grngc_fast.kernels.small_networks.gpu import launch
 
-    *source, blocks = steps_report.source(variant)
+    *source, blocks = steps_report.source(variant, GPUS[arch].backend)
     config = (launch.SIDE, blocks.units, blocks.splines, blocks.warps, 1)
     options = launch.options(blocks, GPUS[arch].backend)
     floor_us = steps_report.flop(variant) / steps_report.RATE / 1e6

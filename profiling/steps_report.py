@@ -31,12 +31,12 @@ def variants(every: bool) -> list[StepsVariant]:
     ]
 
 
-def source(variant: StepsVariant) -> tuple[Any, dict[str, str], dict[str, Any], dict[Any, Any], Any]:
+def source(variant: StepsVariant, backend: str) -> tuple[Any, dict[str, str], dict[str, Any], dict[Any, Any], Any]:
     """Kernel, signature, constants, attributes and blocks of a launch."""
     from grngc_fast.kernels.small_networks.gpu import launch, steps
 
     kernel: Any = steps.steps_kernel
-    constants, blocks = launch.constants(variant.units, variant.splines)
+    constants, blocks = launch.constants(variant.units, variant.splines, backend == "cuda")
     types = {"low": "fp32", "inverse_step": "fp32", "windows": "*i32"}
     pointers = ("inputs", "wanted", "rates", "lam", "parameters", "means", "squares", "room")
     signature, attributes = {}, {}

@@ -88,6 +88,19 @@ def gradients(given: Problem) -> Networks:
 @pytest.mark.usefixtures("_kernels")
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_every_gradient_is_that_of_autograd(size):
+    assert_gradients(size)
+
+
+@pytest.mark.usefixtures("_kernels")
+@pytest.mark.skipif(DEVICE != "cpu", reason="on a GPU every product is of terms already")
+def test_products_of_tf32_terms_are_as_exact(monkeypatch):
+    from grngc_fast.kernels.small_networks.gpu import launch
+
+    monkeypatch.setattr(launch, "INTERPRETED", False)
+    assert_gradients(SIZES[2])
+
+
+def assert_gradients(size: tuple[int, ...]) -> None:
     given = Problem.of(size)
     parameters = {name: value.requires_grad_() for name, value in by_name(given.networks).items()}
     now = given.windows[0]

@@ -12,6 +12,7 @@ import torch
 import triton
 from torch import Tensor
 
+from ...matmul_l1.gpu import INTERPRETED
 from ...spline import Basis
 from ..levels import ORDER, basis_of
 from ..networks import Networks
@@ -22,8 +23,8 @@ from .steps import steps_kernel
 STEPS = 50
 # Windows and inputs of a block: the least side of a product.
 SIDE = 16
-# Numbers of a tile of splines to a thread.
-SPLINES_A_THREAD = 4
+# Splines of a block at most: 20, the usual number, fill three of these better than two of the next size.
+SPLINES = 8
 # As they lie in a row of parameters.
 NAMES = ("encoder", "splines", "skip", "encoder_bias", "readout", "readout_bias")
 
@@ -39,8 +40,7 @@ class Blocks:
     @staticmethod
     def of(n_units: int, n_splines: int) -> Blocks:
         units = max(SIDE, triton.next_power_of_2(n_units))
-        warps = units // SIDE
-        return Blocks(units, min(triton.next_power_of_2(max(1, n_splines)), SPLINES_A_THREAD * 32 * warps // SIDE), warps)
+        return Blocks(units, min(SPLINES, triton.next_power_of_2(max(1, n_splines))), max(2 if n_splines else 1, units // SIDE))
 
 
 @dataclass(frozen=True)
@@ -99,10 +99,11 @@ def train(
         setattr(networks, name, value)
 
 
-def constants(n_units: int, n_splines: int) -> tuple[dict[str, Any], Blocks]:
-    """What a launch is compiled with."""
+def constants(n_units: int, n_splines: int, split: bool) -> tuple[dict[str, Any], Blocks]:
+    """What a launch is compiled with. split: for NVIDIA's tensor cores; AMD's multiply in float32."""
     blocks = Blocks.of(n_units, n_splines)
     found = {
+        "SPLIT": split,
         "HAS_SPLINES": n_splines > 0,
         "VALUES": powers(0),
         "SLOPES": powers(1),
@@ -127,7 +128,7 @@ def take(
     """Steps of the packed parameters in one launch, on windows (n_steps, B) with rates (n_steps, 2)."""
     p, n_inputs, n_units = like.encoder.shape
     n_free, n_splines, batch = like.skip.shape[1] - n_inputs, like.splines.shape[2], windows.shape[1]
-    values, blocks = constants(n_units, n_splines)
+    values, blocks = constants(n_units, n_splines, not INTERPRETED and not torch.version.hip)
     basis = basis_of(max(n_splines, ORDER + 1))
     room = y.new_empty(p, batch * (1 + n_inputs + 2 * n_units))
     with torch.cuda.device(y.device) if y.device.type == "cuda" else contextlib.nullcontext():
@@ -150,6 +151,7 @@ def take(
             float(basis.low),
             1 / basis.step,
             room,
+            0,
             **values,
             **options(blocks, "hip" if torch.version.hip else "cuda"),
         )

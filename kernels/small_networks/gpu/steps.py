@@ -33,19 +33,36 @@ CUBIC = tl.constexpr(ORDER)
 
 
 @triton.jit
-def product(x, y, acc):
-    """acc + x @ y in float32."""
-    return tl.dot(x, y, acc, input_precision="ieee")
+def high(x):
+    """x to the nearest number of ten bits of mantissa, which is what tensor cores read."""
+    return ((x.to(tl.int32, bitcast=True) + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def product(x, y, acc, SPLIT: tl.constexpr, SIGNS: tl.constexpr):
+    """acc + x @ y as in float32. `SPLIT`: by tf32 terms, three products of them, or two if x are `SIGNS`."""
+    if SPLIT:
+        y_high = high(y)
+        if SIGNS:
+            acc = tl.dot(x, y - y_high, acc, input_precision="tf32")
+            return tl.dot(x, y_high, acc, input_precision="tf32")
+        else:
+            x_high = high(x)
+            acc = tl.dot(x_high, y - y_high, acc, input_precision="tf32")
+            acc = tl.dot(x - x_high, y_high, acc, input_precision="tf32")
+            return tl.dot(x_high, y_high, acc, input_precision="tf32")
+    else:
+        return tl.dot(x, y, acc, input_precision="ieee")
 
 
 @triton.jit
 def splined(result, z, coefficients, k, read, n_splines, low, inverse_step, scale, POWERS: tl.constexpr, COUNT: tl.constexpr):
     """result (B, K) and each input's spline, or its slope; coefficients point to (K, G)."""
     first, u = locate(z, low, inverse_step, n_splines - CUBIC, CUBIC)
+    own = coefficients + (k[None, :] * n_splines + first)
     for j in tl.static_range(CUBIC + 1):
-        spline = first + j
-        live = read & (spline >= 0) & (spline < n_splines)
-        coefficient = tl.load(coefficients + k[None, :] * n_splines + spline, mask=live, other=0.0)
+        live = read & (first >= -j) & (first < n_splines - j)
+        coefficient = tl.load(own + j, mask=live, other=0.0)
         result += coefficient * polynomial(u, scale, POWERS, COUNT, j)
     return result
 
@@ -97,6 +114,11 @@ def steps_kernel(
     inverse_step,
     # (P, B (1 + K + 2 h)), room for r, S, v and c s of a step
     room,
+    # 0, which the compiler does not know: addresses that hang on it are computed where they are used, not kept in registers
+    # through the loops
+    zero,
+    # Products by tf32 terms.
+    SPLIT: tl.constexpr,
     HAS_SPLINES: tl.constexpr,
     # Powers of u of the live splines and of their slopes, for cells of width 1.
     VALUES: tl.constexpr,
@@ -127,9 +149,10 @@ def steps_kernel(
     inside_h = h < n_units
     one = tl.arange(0, 1)
 
-    for _ in range(n_steps):
-        bias = tl.load(parameters + at_bias + h, mask=inside_h, other=0.0)
-        readout = tl.load(parameters + at_readout + h, mask=inside_h, other=0.0)
+    for step in range(n_steps):
+        unit = h + step * zero
+        bias = tl.load(parameters + at_bias + unit, mask=inside_h, other=0.0)
+        readout = tl.load(parameters + at_readout + unit, mask=inside_h, other=0.0)
         last = tl.load(parameters + at_last)
         bias_gradient = tl.zeros([BLOCK_H], tl.float32)
         readout_gradient = tl.zeros([BLOCK_H], tl.float32)
@@ -146,7 +169,7 @@ def steps_kernel(
                 z = tl.load(inputs + rows + k[None, :], mask=inside_b[:, None] & (k < pitch)[None, :], other=0.0)
                 valid = (k < n_inputs)[:, None] & inside_h[None, :]
                 encoder = tl.load(parameters + k[:, None] * n_units + h[None, :], mask=valid, other=0.0)
-                pre = product(z, encoder, pre)
+                pre = product(z, encoder, pre, SPLIT, False)
                 linear = z * tl.load(parameters + at_skip + k, mask=k < pitch, other=0.0)[None, :]
                 if HAS_SPLINES:
                     read = inside_b[:, None] & (k < n_inputs)[None, :]
@@ -180,10 +203,10 @@ def steps_kernel(
                         jacobian, z, parameters + at_splines, k, read, n_splines, low, inverse_step, inverse_step, SLOPES, CUBIC
                     )
                     # fmt: on
-                jacobian = product(slope, tl.trans(encoder * readout[None, :]), jacobian)
+                jacobian = product(slope, tl.trans(encoder * readout[None, :]), jacobian, SPLIT, False)
                 s = tl.where(read, signs(jacobian), 0.0)
                 tl.store(all_s + b[:, None] * n_inputs + k[None, :], s, mask=read)
-                q = product(s, encoder, q)
+                q = product(s, encoder, q, SPLIT, True)
             q *= c
             v = r[:, None] * slope + q * bend
             entries = b[:, None] * n_units + h[None, :]
@@ -215,9 +238,9 @@ def steps_kernel(
                 s = tl.load(all_s + b[:, None] * n_inputs + k[None, :], mask=read, other=0.0)
                 r = tl.load(all_r + b, mask=inside_b, other=0.0)
                 slope = tl.load(all_slopes + entries, mask=valid, other=0.0)
-                encoder_gradient = product(tl.trans(s), slope, encoder_gradient)
+                encoder_gradient = product(tl.trans(s), slope, encoder_gradient, SPLIT, True)
                 v = tl.load(all_v + entries, mask=valid, other=0.0)
-                encoder_gradient = product(tl.trans(z), v, encoder_gradient)
+                encoder_gradient = product(tl.trans(z), v, encoder_gradient, SPLIT, False)
                 skip_gradient += tl.sum(r[:, None] * z + c * s, axis=0)
             entries = k[:, None] * n_units + h[None, :]
             valid = inside_k[:, None] & inside_h[None, :]
@@ -241,8 +264,9 @@ def steps_kernel(
                     own = at_splines + k[:, None] * n_splines + g[None, :]
                     exists = inside_k[:, None] & (g < n_splines)[None, :]
                     adam(parameters, means, squares, own, exists, gradient * (1.0 / 6.0), rate, scale)
-        adam(parameters, means, squares, at_bias + h, inside_h, bias_gradient * readout, rate, scale)
-        adam(parameters, means, squares, at_readout + h, inside_h, readout_gradient, rate, scale)
+        unit = h + (step + 1) * zero
+        adam(parameters, means, squares, at_bias + unit, inside_h, bias_gradient * readout, rate, scale)
+        adam(parameters, means, squares, at_readout + unit, inside_h, readout_gradient, rate, scale)
         adam(parameters, means, squares, at_last + one, one == 0, last_gradient, rate, scale)
         tl.debug_barrier()
         windows += batch
