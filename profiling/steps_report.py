@@ -1,4 +1,4 @@
-"""The part of the compiler's report on the steps of small networks: a program for each number of units, with and without splines."""
+"""The steps of small networks in the compiler's report: the code of each number of units, with and without splines."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def source(variant: StepsVariant, backend: str) -> tuple[Any, dict[str, str], di
         found = types.get(name, "*fp32" if name in pointers else "i32")
         signature[name] = "constexpr" if name in constants else found
         # Allocations are aligned; a launch of some of the steps begins anywhere in their table of rates.
-        if found.startswith("*") and name != "rates" or variant.aligned and name in ("n_inputs", "batch", "n_units"):
+        usual = ("n_inputs", "batch", "n_units") if variant.aligned else ()
+        if name in usual or (found.startswith("*") and name != "rates"):
             attributes[(index,)] = [["tt.divisibility", 16]]
     return kernel, signature, constants, attributes, blocks
 

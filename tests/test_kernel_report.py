@@ -35,7 +35,7 @@ FAULTS = {"SPILLS": (128, 64, 64, 2, 1), "NO TENSOR CORES": (32, 32, 64, 4, 2)}
 
 @pytest.fixture(scope="module")
 def reports():
-    """Of the baked configuration, those with a fault, splines and steps of small networks, from a process that interprets nothing."""
+    """Of baked and faulty configurations, splines and steps of small networks, from a process that interprets nothing."""
     assert BAKED is not None
     tried = [tuple(asdict(BAKED).values()), *FAULTS.values()]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}

@@ -1,4 +1,4 @@
-"""The kernel of small networks' steps against the closed form and autograd in float64: interpreted, or compiled where there is a GPU.
+"""The kernel of small networks' steps against autograd and the closed form in float64: interpreted, or compiled on a GPU.
 
 Every launch writes into memory full of NaN, so that an entry left unwritten cannot pass.
 """

@@ -51,7 +51,10 @@ def _by_kernel(given: Networks, inputs: Tensor, wanted: Tensor) -> list[Tensor]:
 
 
 def steps(device: str, sizes: tuple[int, ...], n_steps: int = 50) -> list[Row]:
-    """A step with Adam of P networks of 16 inputs and 16 units on 64 windows, in a run of them: five products of 2 P B K h flop."""
+    """A step with Adam, in a run of them, of P networks of 16 inputs and 16 units on 64 windows.
+
+    Rates count the five products of 2 P B K h flop alone.
+    """
     rows = []
     n, b, k, h = 500, 64, 16, 16
     generator = torch.Generator().manual_seed(0)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ...kernels.small_networks import Networks, train
 from .data import SetData
-from .options import SetOptions
 from .features import standard
+from .options import SetOptions
 from .state import SetState
 
 # Rounds that may replace half of a set before it grows.

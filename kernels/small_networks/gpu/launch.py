@@ -40,7 +40,8 @@ class Blocks:
     @staticmethod
     def of(n_units: int, n_splines: int) -> Blocks:
         units = max(SIDE, triton.next_power_of_2(n_units))
-        return Blocks(units, min(SPLINES, triton.next_power_of_2(max(1, n_splines))), max(2 if n_splines else 1, units // SIDE))
+        splines = min(SPLINES, triton.next_power_of_2(max(1, n_splines)))
+        return Blocks(units, splines, max(2 if n_splines else 1, units // SIDE))
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,16 @@ class Packed:
 
     @staticmethod
     def of(networks: Networks) -> Packed:
-        parameters = torch.cat([getattr(networks, name).flatten(1) if name != NAMES[-1] else networks.readout_bias[:, None] for name in NAMES], 1)
+        given = (getattr(networks, name) for name in NAMES)
+        parameters = torch.cat([t.reshape(len(t), math.prod(t.shape[1:])) for t in given], 1)
         return Packed(parameters, torch.zeros_like(parameters), torch.zeros_like(parameters))
 
 
 def unpacked(rows: Tensor, like: Networks) -> Networks:
     """Networks of rows (P, R), of the shapes of others."""
     shapes = {name: getattr(like, name).shape for name in NAMES}
-    parts = rows.split([math.prod(shape[1:]) for shape in shapes.values()], 1)
-    return Networks(**{name: part.reshape(shape).contiguous() for (name, shape), part in zip(shapes.items(), parts, strict=True)})
+    parts = zip(shapes.items(), rows.split([math.prod(shape[1:]) for shape in shapes.values()], 1), strict=True)
+    return Networks(**{name: part.reshape(shape).contiguous() for (name, shape), part in parts})
 
 
 def rates(learning_rate: float, n_steps: int) -> Tensor:
