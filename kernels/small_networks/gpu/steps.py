@@ -12,8 +12,10 @@ and reads again, parameters and moments too, some 20 KB that no other program kn
 hold one block, and K is of any size. The F inputs that are not penalised follow the K and have neither units nor S.
 
 Products (five of 2 B K h flop) are as exact as float32's: of tf32 terms on NVIDIA's tensor cores, three products or two with S,
-in float32 on AMD's. By ordinary float32 instructions a step takes 1.25 times as many of them, and with splines spills. A cubic
-spline costs a window 4 coefficients, gathered, and its gradient a sum over windows that no two threads share: w = max(2 - |d|, 0), x = max(1 - |d|, 0) of d = (z - centre) / step give, in 14 instructions,
+in float32 on AMD's. By ordinary float32 instructions a step takes 1.25 times as many of them, and with splines it spills.
+
+A cubic spline costs a window 4 coefficients, gathered, and its gradient a sum over windows that no two threads share:
+w = max(2 - |d|, 0), x = max(1 - |d|, 0) of d = (z - centre) / step give, in 14 instructions,
 
     6 B = w^3 - 4 x^3,   -2 step B' = sign(d) (w^2 - 4 x^2)
 """
