@@ -78,7 +78,7 @@ class Resources:
             return "SPILLS"
         if self.shared > self.shared_limit:
             return "SHARED MEMORY"
-        if self.tensor_instructions == 0 and not self.key.startswith(("operands", "spline", "steps")):
+        if self.tensor_instructions == 0 and not self.key.startswith(("operands", "spline")):
             return "NO TENSOR CORES"
         return ""
 
@@ -172,7 +172,9 @@ def _compile_steps(arch: str, variant: steps_report.StepsVariant) -> Resources:
     config = (launch.SIDE, blocks.units, blocks.splines, blocks.warps, 1)
     options = launch.options(blocks, GPUS[arch].backend)
     floor_us = steps_report.flop(variant) / steps_report.RATE / 1e6
-    return _resources(arch, str(variant), tuple(source), config, floor_us, options)
+    # Its tiles are below what the later instructions take.
+    instruction = "mma.sync" if GPUS[arch].backend == "cuda" else GPUS[arch].instruction
+    return _resources(arch, str(variant), tuple(source), config, floor_us, options, instruction)
 
 
 def _resources(
@@ -182,6 +184,7 @@ def _resources(
     config: tuple[int, int, int, int, int],
     floor_us: float,
     options: dict[str, Any] | None = None,
+    instruction: str | None = None,
 ) -> Resources:
     """Compile kernel, signature, constants and attributes; config ends with warps and stages."""
     import triton
@@ -209,7 +212,7 @@ def _resources(
         spilled,
         shared,
         limits.shared_block,
-        len(re.findall(re.escape(limits.instruction), text)),
+        len(re.findall(re.escape(instruction or limits.instruction), text)),
         blocks * warps / limits.warps,
         floor_us,
     )

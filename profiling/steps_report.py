@@ -44,8 +44,8 @@ def source(variant: StepsVariant, backend: str) -> tuple[Any, dict[str, str], di
         found = types.get(name, "*fp32" if name in pointers else "i32")
         signature[name] = "constexpr" if name in constants else found
         # Allocations are aligned; a launch of some of the steps begins anywhere in their table of rates.
-        usual = ("n_inputs", "batch", "n_units") if variant.aligned else ()
-        if name in usual or (found.startswith("*") and name != "rates"):
+        usual = ("n_inputs", "n_free", "batch", "n_units") if variant.aligned else ()
+        if name == "zero" or name in usual or (found.startswith("*") and name != "rates"):
             attributes[(index,)] = [["tt.divisibility", 16]]
     return kernel, signature, constants, attributes, blocks
 
