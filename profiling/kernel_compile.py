@@ -11,7 +11,7 @@ from typing import Any
 
 from grngc_fast.kernels.matmul_l1.gpu import configs
 
-from . import spline_report
+from . import spline_report, steps_report
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,14 @@ OPERANDS = [
 
 
 def compile_variant(
-    arch: str, variant: Variant | spline_report.SplineVariant, config: configs.Config | None = None
+    arch: str,
+    variant: Variant | spline_report.SplineVariant | steps_report.StepsVariant,
+    config: configs.Config | None = None,
 ) -> Resources:
     if isinstance(variant, spline_report.SplineVariant):
         return _compile_spline(arch, variant)
+    if isinstance(variant, steps_report.StepsVariant):
+        return _compile_steps(arch, variant)
     limits = GPUS[arch]
     if variant.key.kernel.startswith("operands"):
         config = configs.Config(32, 0, 64, 4, 3)
@@ -161,8 +165,26 @@ def _compile_spline(arch: str, variant: spline_report.SplineVariant) -> Resource
     return _resources(arch, str(variant), tuple(source), (rows, blocks.outputs, 0, launch.WARPS, 3), floor_us)
 
 
+def _compile_steps(arch: str, variant: steps_report.StepsVariant) -> Resources:
+    from grngc_fast.kernels.small_networks.gpu import launch
+
+    *source, blocks = steps_report.source(variant, GPUS[arch].backend)
+    config = (launch.SIDE, blocks.units, blocks.splines, blocks.warps, 1)
+    options = launch.options(blocks, GPUS[arch].backend)
+    floor_us = steps_report.flop(variant) / steps_report.RATE / 1e6
+    # Its tiles are below what the later instructions take.
+    instruction = "mma.sync" if GPUS[arch].backend == "cuda" else GPUS[arch].instruction
+    return _resources(arch, str(variant), tuple(source), config, floor_us, options, instruction)
+
+
 def _resources(
-    arch: str, key: str, source: tuple[Any, ...], config: tuple[int, int, int, int, int], floor_us: float
+    arch: str,
+    key: str,
+    source: tuple[Any, ...],
+    config: tuple[int, int, int, int, int],
+    floor_us: float,
+    options: dict[str, Any] | None = None,
+    instruction: str | None = None,
 ) -> Resources:
     """Compile kernel, signature, constants and attributes; config ends with warps and stages."""
     import triton
@@ -173,7 +195,7 @@ def _resources(
     compiled = triton.compile(
         ASTSource(*source),
         target=GPUTarget(limits.backend, limits.target, limits.warp),
-        options={"num_warps": warps, "num_stages": stages},
+        options=options or {"num_warps": warps, "num_stages": stages},
     )
     registers, spilled, text = _usage(compiled, limits)
     shared = compiled.metadata.shared
@@ -190,7 +212,7 @@ def _resources(
         spilled,
         shared,
         limits.shared_block,
-        len(re.findall(re.escape(limits.instruction), text)),
+        len(re.findall(re.escape(instruction or limits.instruction), text)),
         blocks * warps / limits.warps,
         floor_us,
     )

@@ -4,7 +4,8 @@
 
 A line for each: registers, spilled bytes, shared memory against the limit of a block, tensor-core instructions, occupancy by
 registers, shared memory and warps, and the floor of its regime's reference shape at the rate a large product reaches on
-such a GPU; for the spline kernels, which have no dot, the time of their bytes at 3 TB/s. Ends with an error if anything spills,
+such a GPU; for the spline kernels, which have no dot, the time of their bytes at 3 TB/s; for the steps of small networks, whose
+products are in float32, one step of 10,000 of them at 67 TFLOP/s. Ends with an error if anything spills,
 exceeds shared memory, or has a dot that missed the tensor cores.
 """
 
@@ -21,7 +22,7 @@ from pathlib import Path
 from grngc_fast.kernels.matmul_l1 import gpu
 from grngc_fast.kernels.matmul_l1.gpu import configs
 
-from . import spline_report
+from . import spline_report, steps_report
 from .kernel_choice import choose, table
 from .kernel_compile import GPUS, OPERANDS, compile_variant, keys, variants
 
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
                 *(v for key in keys() if configs.choose(arch, key) is not None for v in variants(key, args.all)),
                 *OPERANDS,
                 *spline_report.variants(args.all),
+                *steps_report.variants(args.all),
             ]
         ]
         found = list(pool.map(compile_variant, *zip(*work, strict=True), chunksize=4))

@@ -20,10 +20,11 @@ from profiling import kernel_choice, kernel_compile  # noqa: E402
 PROGRAM = """
 import json, sys
 from profiling.kernel_compile import Variant, compile_variant
-from profiling import spline_report
+from profiling import spline_report, steps_report
 from grngc_fast.kernels.matmul_l1.gpu.configs import Config, Key
 tried = [(Variant(Key("rows", depth, 1), ("SUM", "GRAD")), Config(*config)) for depth, config in json.loads(sys.argv[1])]
 tried += [(variant, None) for variant in spline_report.variants(every=False)]
+tried += [(variant, None) for variant in steps_report.variants(every=False) if variant.aligned]
 found = [compile_variant("sm_90", *one) for one in tried]
 print(json.dumps([[r.key, r.fault, r.tensor_instructions, r.registers] for r in found]))
 """
@@ -34,7 +35,7 @@ FAULTS = {"SPILLS": (128, 64, 64, 2, 1), "NO TENSOR CORES": (32, 32, 64, 4, 2)}
 
 @pytest.fixture(scope="module")
 def reports():
-    """Of the baked configuration, of those with a fault and of the splines, from a process in which nothing is interpreted."""
+    """Of baked and faulty configurations, splines and steps of small networks, from a process that interprets nothing."""
     assert BAKED is not None
     tried = [tuple(asdict(BAKED).values()), *FAULTS.values()]
     environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
@@ -53,8 +54,15 @@ def test_a_baked_configuration_uses_the_tensor_cores_and_does_not_spill(reports)
 
 
 def test_the_spline_kernels_compile_without_a_spill(reports):
-    assert {key.split()[1] for key, *_ in reports[1]} == {"slopes", "grad_weights", "grad_inputs"}
-    assert [(key, fault) for key, fault, _, registers in reports[1] if fault or not 0 < registers <= 255] == []
+    splines = [report for report in reports[1] if report[0].startswith("spline")]
+    assert {key.split()[1] for key, *_ in splines} == {"slopes", "grad_weights", "grad_inputs"}
+    assert [(key, fault) for key, fault, _, registers in splines if fault or not 0 < registers <= 255] == []
+
+
+def test_the_steps_of_small_networks_compile_without_a_spill(reports):
+    steps = [report for report in reports[1] if report[0].startswith("steps")]
+    assert {key.split()[4] for key, *_ in steps} == {"0", "20"}
+    assert [(key, fault) for key, fault, _, registers in steps if fault or not 0 < registers <= 255] == []
 
 
 @pytest.mark.parametrize("fault", FAULTS)

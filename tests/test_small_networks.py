@@ -101,3 +101,16 @@ def test_networks_do_not_know_one_another():
             trainer.step(z[rows], y[rows], LAM)
     for one, all_ in zip(alone.tensors(), together.tensors(), strict=True):
         torch.testing.assert_close(one, all_[1:2], rtol=1e-10, atol=1e-12)
+
+
+def test_inputs_that_are_always_zero_are_forgotten_without_a_trace():
+    given, (z, _) = networks(3, 5, 2, 8), windows(3, 7, 5)
+    which = torch.tensor([[1, 0, 0, 1, 0], [0, 0, 0, 0, 0], [0, 0, 1, 0, 0]], dtype=torch.bool)
+    given.encoder.mul_(~which[..., None])
+    z = at_levels(z, JUDGED_LEVELS).masked_fill(which[:, None], 0.0)
+    before = forecast_and_jacobian(by_name(given), z)[0]
+    given.forget_inputs(which)
+    torch.testing.assert_close(forecast_and_jacobian(by_name(given), z)[0], before, rtol=1e-12, atol=1e-12)
+    assert not given.splines[which].any()
+    assert not given.skip[which].any()
+    assert given.splines[~which].all()

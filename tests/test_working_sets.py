@@ -79,11 +79,12 @@ def test_rounds_end_when_nothing_outside_is_more_than_noise():
     assert (found.excess <= 1).float().mean() > 0.9
 
 
-def test_a_target_with_more_causes_than_its_set_grows():
+@pytest.mark.parametrize("splines", [0, 8])
+def test_a_target_with_more_causes_than_its_set_grows(splines):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((900, 40))
     x[1:, 0] = x[:-1, 1:13].sum(1) + 0.1 * x[1:, 0]
-    options = SetOptions(set_size=6, units=4, rounds=6, first_steps=100, steps=150)
+    options = SetOptions(set_size=6, units=4, splines=splines, rounds=6, first_steps=100, steps=150)
     found = find_sets(prepare(x, 1).windows.of_targets(torch.tensor([0, 20])), 0.05, options, seed=0)
     first, other = ((row[row >= 0]).tolist() for row in found.columns)
     assert set(range(1, 13)) <= set(first)
@@ -91,6 +92,7 @@ def test_a_target_with_more_causes_than_its_set_grows():
     padded = found.columns[1] < 0
     assert not found.networks.encoder[1, padded].any()
     assert not found.networks.skip[1][padded].any()
+    assert not found.networks.splines[1][padded].any()
 
 
 def test_of_very_long_series_no_more_windows_are_read_than_drawn(monkeypatch):
@@ -119,15 +121,19 @@ def test_each_target_may_have_its_own_strength(windows):
     assert found.strength[3].sum() < 0.05 * found.strength.sum(1).median()
 
 
-def test_with_lags_a_set_holds_single_lags_of_series():
+@pytest.mark.parametrize("splines", [0, 8])
+def test_with_lags_a_set_holds_single_lags_of_series(splines):
     noise = np.random.default_rng(0).standard_normal((600, 12))
     series = noise.copy()
     series[2:, 1] += 2 * series[:-2, 0]
     windows = prepare(series, 2).windows
-    sets = find_sets(windows, 0.2, SetOptions(set_size=4, units=2, first_steps=60, steps=100), seed=0)
-    model = SetMLP(12, 2, hidden=2, set_size=4)
+    options = SetOptions(set_size=4, units=2, splines=splines, first_steps=60, steps=100)
+    sets = find_sets(windows, 0.2, options, seed=0)
+    model = SetMLP(12, 2, hidden=2, set_size=4, n_splines=splines)
     model.start(sets.columns, sets.networks)
-    torch.testing.assert_close(model(windows.inputs()), sets.forecast(windows), rtol=1e-4, atol=1e-4)
+    # Splines are judged at levels 1/128 apart.
+    near = 0.02 if splines else 1e-4
+    torch.testing.assert_close(model(windows.inputs()), sets.forecast(windows), rtol=near, atol=near)
     scores = causal_scores(model, windows.inputs(), per_lag=True)
     assert np.unravel_index(int(scores.argmax()), scores.shape) == (1, 0, 1)
 
@@ -206,20 +212,26 @@ def test_noise_of_few_windows_does_not_grow_sets():
     assert find_sets(prepare(noise, 1).windows, 0.1, options, seed=0).columns.shape[1] == 16
 
 
-def network(n_lags: int = 2) -> SetMLP:
-    model = SetMLP(7, n_lags, hidden=3, n_targets=5, set_size=4).double()
+def network(n_lags: int = 2, n_splines: int = 0) -> SetMLP:
+    model = SetMLP(7, n_lags, hidden=3, n_targets=5, set_size=4, n_splines=n_splines).double()
     model.columns.copy_(torch.stack([torch.randperm(7 * n_lags)[:4] for _ in range(5)]))
     for parameter in model.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     model.columns[2, 3] = -1
     model.encoder.data[2, :, 3] = model.skip.data[2, 3] = 0
+    if model.splines is not None:
+        model.splines.data[2, 3] = 0
     return model
+
+
+N_SPLINES = pytest.mark.parametrize("n_splines", [0, 9], ids=["units", "splines"])
 
 
 @pytest.mark.parametrize("n_lags", [1, 3])
 @pytest.mark.parametrize("targets", [None, [4, 0]])
-def test_penalty_and_gradients_are_the_loops(n_lags, targets):
-    model, x = network(n_lags), torch.randn(6, n_lags, 7, dtype=torch.float64)
+@N_SPLINES
+def test_penalty_and_gradients_are_the_loops(n_lags, targets, n_splines):
+    model, x = network(n_lags, n_splines), 1.5 * torch.randn(6, n_lags, 7, dtype=torch.float64)
     rows = None if targets is None else torch.tensor(targets)
     truth = reference.value_and_gradients(reference.gradient_l1(model, x, rows), model)
     found = reference.value_and_gradients(gradient_l1(model, x, targets=rows), model)
@@ -227,15 +239,27 @@ def test_penalty_and_gradients_are_the_loops(n_lags, targets):
         assert (found[name] - wanted).norm() <= 1e-10 * wanted.norm(), name
 
 
-def test_a_series_outside_of_the_set_has_no_influence():
-    model, x = network(1), torch.randn(9, 1, 7, dtype=torch.float64)
+@N_SPLINES
+def test_scores_and_squares_are_those_of_the_jacobian(n_splines):
+    model, x = network(2, n_splines), 1.5 * torch.randn(9, 2, 7, dtype=torch.float64)
+    factors, truth = model.jacobian_factors(x), reference.jacobian(model, x).flip(2).flatten(2)
+    torch.testing.assert_close(factors.jacobian(), truth)
+    for found, wanted in zip(factors.abs_mean(), (truth.abs().mean(0), truth.mean(0)), strict=True):
+        torch.testing.assert_close(found, wanted)
+    torch.testing.assert_close(factors.frobenius(), truth.square().sum((1, 2)).mean())
+
+
+@N_SPLINES
+def test_a_series_outside_of_the_set_has_no_influence(n_splines):
+    model, x = network(1, n_splines), torch.randn(9, 1, 7, dtype=torch.float64)
     scores = causal_scores(model, x)
     inside = torch.zeros(5, 8, dtype=torch.bool).scatter_(1, model.columns.remainder(8), True)[:, :7]
     assert torch.equal(scores > 0, inside)
 
 
-def test_sets_that_have_grown_are_loaded_by_a_network_that_has_not():
-    small, grown = SetMLP(7, 2, 3, n_targets=5, set_size=2), network(2)
+@N_SPLINES
+def test_sets_that_have_grown_are_loaded_by_a_network_that_has_not(n_splines):
+    small, grown = SetMLP(7, 2, 3, n_targets=5, set_size=2, n_splines=n_splines), network(2, n_splines)
     before = list(small.parameters())
     small.load_state_dict(grown.state_dict())
     x = torch.randn(4, 2, 7)
@@ -243,10 +267,11 @@ def test_sets_that_have_grown_are_loaded_by_a_network_that_has_not():
     assert all(a is b for a, b in zip(before, small.parameters(), strict=True))
 
 
-def test_a_fit_finds_the_causes_and_goes_on_from_its_checkpoint(chaos, tmp_path, monkeypatch):
+@N_SPLINES
+def test_a_fit_finds_the_causes_and_goes_on_from_its_checkpoint(n_splines, chaos, tmp_path, monkeypatch):
     options = {
         "model": "sets",
-        "model_options": {"set_size": 6, "n_splines": 0},
+        "model_options": {"set_size": 6, "n_splines": n_splines},
         "hidden": 4,
         "lam": 0.2,
         "random_state": 0,
@@ -256,7 +281,7 @@ def test_a_fit_finds_the_causes_and_goes_on_from_its_checkpoint(chaos, tmp_path,
     assert evaluate(found.graph_, chaos.truth).auroc > 0.95
     assert (found.scores_ > 0).sum(1).min() >= 5
     assert found.predict(chaos.X).shape == (499, 30)
-    assert found.graph_.metadata["model_options"] == {"set_size": 6, "n_splines": 0}
+    assert found.graph_.metadata["model_options"] == options["model_options"]
     left = found.graph_.metadata["left_out"]
     assert left["targets"] == 30 and left["units"] >= left["units_median"] > 0
     monkeypatch.setattr("grngc_fast.estimator.start_sets", lambda *_: pytest.fail("sets were looked for again"))
@@ -290,6 +315,8 @@ def test_what_is_left_out_violates_by_the_slope_of_the_loss():
         ({"activation": "relu"}, "has none to choose"),
         ({"model_options": {"set_size": 0}}, "set_size=0; it must be a whole number"),
         ({"model_options": {"set_size": 2.5}, "lam": None}, "set_size=2.5; it must be"),
+        ({"model_options": {"n_splines": 3}}, "n_splines=3; it must be a whole number, 4 or more"),
+        ({"model_options": {"n_splines": True}}, "n_splines=True; it must be"),
     ],
 )
 def test_what_working_sets_cannot_do_is_named(options, message, chaos):

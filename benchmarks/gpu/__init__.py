@@ -96,9 +96,10 @@ def checks(device: str, precisions: list[str]) -> list[Callable[[], str]]:
     ]
     sizes = ((3, 5, 9),) if device == "cpu" else ((33, 9, 129), (64, 100, 64))
     found += [partial(splines.check_one, size, order, device) for size in sizes for order in (1, 3)]
-    found += [
-        partial(small_networks.check_one, size, device) for size in ((3, 2, 9, 4), (7, 11, 5, 3), (5, 64, 24, 16))
-    ]
+    sizes = ((3, 2, 9, 4, 0), (7, 11, 5, 3, 6), (5, 64, 24, 16, 0))
+    if device != "cpu":
+        sizes += ((200, 64, 16, 16, 20), (40, 64, 96, 64, 32))
+    found += [partial(small_networks.check_one, size, device) for size in sizes]
     return found + [partial(networks.check_one, name, device) for name in networks.NETWORKS]
 
 
@@ -141,6 +142,7 @@ def measurements(
     both = (device,) if tiny else (device, "cpu")
     sizes = ((20, 300),) if tiny else ((1000, 1000), (5000, 1000))
     networks_sizes = (12,) if tiny else (100, 500)
+    small_networks_steps = partial(small_networks.steps, device, *(((3,), 2) if tiny else ((1000, 10_000),)))
     spline_sizes = ((4, 3, 5),) if tiny else ((64, 500, 128), (64, 2000, 128))
     return [
         *leads,
@@ -148,6 +150,6 @@ def measurements(
         *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
         *((f"by kernel: {c}", partial(by_kernel.times, c, main, device)) for c in cases if c.leads),
         ("penalty steps", partial(networks.steps, device, networks_sizes)),
-        ("small networks", partial(small_networks.steps, device, (20,) if tiny else (1000, 4096))),
+        ("small networks", small_networks_steps),
         ("splines", partial(splines.times, device, spline_sizes)),
     ]

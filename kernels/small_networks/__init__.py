@@ -3,5 +3,6 @@
 from .networks import Networks
 from .reference import forecast_and_jacobian, loss
 from .step import TileTrainer
+from .training import train
 
-__all__ = ["Networks", "TileTrainer", "forecast_and_jacobian", "loss"]
+__all__ = ["Networks", "TileTrainer", "forecast_and_jacobian", "loss", "train"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from ..spline import spline_functions
 from .levels import Levels, basis_of
 
 # What is judged is read at so many levels: an input is moved by at most 1/256 of its standard deviation.
@@ -52,6 +53,14 @@ class Networks:
 
     def tensors(self) -> list[Tensor]:
         return [getattr(self, field.name) for field in fields(self)]
+
+    def forget_inputs(self, which: Tensor) -> None:
+        """Weights 0 for inputs (P, K) that are 0 in every window; what their splines are there goes to the bias."""
+        if self.splines.shape[2] and bool(which.any()):
+            still = spline_functions(self.splines.new_zeros(1, 1), basis_of(self.splines.shape[2]))[0, 0]
+            self.readout_bias.add_(((self.splines @ still) * which).sum(1))
+            self.splines.mul_(~which[..., None])
+            self.skip[:, : which.shape[1]].mul_(~which)
 
     def of(self, rows: Tensor) -> Networks:
         """Some of the networks."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...kernels.small_networks import Networks, TileTrainer
+from ...kernels.small_networks import Networks, train
 from .data import SetData
 from .features import standard
 from .options import SetOptions
@@ -117,28 +117,16 @@ def _trained(
     shape = len(y), columns.shape[1], options.units
     networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1], options.splines)
     networks.encoder.mul_((columns >= 0)[..., None])
-    trainer = TileTrainer(networks, size, options.learning_rate, steps)
-    inputs, wanted = z.new_empty(len(y), size, z.shape[2]), y.new_empty(len(y), size)
-    levels = trainer.levels(z)
-    at = None if levels is None else levels.new_empty(len(y), size, levels.shape[2])
-    for index in _batches(y.shape[1], size, steps, generator):
-        now = index.to(y.device)
-        torch.index_select(z, 1, now, out=inputs)
-        torch.index_select(y, 1, now, out=wanted)
-        if levels is not None:
-            torch.index_select(levels, 1, now, out=at)
-        trainer.step(inputs, wanted, lam, at)
-        stepped()
+    train(networks, z, y, _batches(y.shape[1], size, steps, generator), lam, options.learning_rate, stepped)
+    networks.forget_inputs(columns < 0)
     return networks
 
 
-def _batches(n_windows: int, size: int, steps: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Windows without replacement, anew in every pass."""
+def _batches(n_windows: int, size: int, steps: int, generator: torch.Generator) -> Tensor:
+    """(steps, size): windows without replacement, anew in every pass."""
     whole = n_windows // size
-    for step in range(steps):
-        if step % whole == 0:
-            order = torch.randperm(n_windows, generator=generator)
-        yield order[step % whole * size : (step % whole + 1) * size]
+    orders = [torch.randperm(n_windows, generator=generator)[: whole * size] for _ in range(-(-steps // whole))]
+    return torch.cat([torch.empty(0, dtype=torch.int64), *orders]).view(-1, size)[:steps]
 
 
 def strongest_inputs(columns: Tensor, strength: Tensor, count: int) -> Tensor:

@@ -1,0 +1,1 @@
+"""Steps of small networks in a Triton kernel: `steps` is the kernel, `launch` the door."""
