@@ -12,6 +12,7 @@ from torch import Tensor
 from ..series import Windows
 from ..training.sparse_linear import SparseLinear, sparse_linear
 from ..training.working_sets import SetOptions, WorkingSets, find_sets
+from ..training.working_sets.options import FEW_INPUTS
 
 # Enough targets to choose by.
 MAX_TARGETS = 64
@@ -40,7 +41,8 @@ STANDS_OUT, ROOM, SIZE_STEP = 0.25, 2.0, 4
 # At least so many, half of all where they are few, and more where many inputs are to be looked through: at 5000 series sets of
 # 12 find .9990 of the causes and sets of 16 .9994.
 FEWEST_INPUTS, FEW_OF_MANY, MANY_INPUTS = 8, 12, 2000
-# Splines of an input where they are tried, and inputs of each set then: linear forecasters do not show the causes that need them.
+# Splines of an input where they are tried, and of few inputs so many in each set then: linear forecasters do not show the causes
+# that need them.
 # Sums of sin 4x, P = 20: AUPRC .77, .97 with 10 and 20 splines; sums of squares, P = 100: .789, .801 of sets of 16 and 24.
 # Half as many where they forecast as well: sums of squares, P = 100, 16 inputs: AUPRC .806 with 10.
 SPLINES, COARSE_SPLINES, SPLINED_INPUTS = 20, 10, 24
@@ -126,7 +128,7 @@ def weigh_sets(
     options = replace(options, rounds=rounds, short_rounds=rounds - 1)
     size, splines = set_size or _set_size(linear, options), SPLINES if n_splines is None else n_splines
     plain = _Tried(training, held_out, linear_forecast, replace(options, set_size=size, splines=0), seed, bar)
-    wide = set_size or max(size, min(SPLINED_INPUTS, n_inputs) if n_inputs <= MANY_INPUTS else size)
+    wide = set_size or max(size, min(SPLINED_INPUTS, n_inputs) if n_inputs <= FEW_INPUTS else options.set_size)
     splined = _Tried(training, held_out, linear_forecast, replace(options, set_size=wide, splines=splines), seed, bar)
     if not n_splines:
         plain.at([lam * factor for factor in (PLAIN if several else (1.0,))])
