@@ -13,7 +13,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..models import FORECASTERS, SetMLP, build
-from ..models.sets import SCORE_ELEMENTS
+from ..models.sets import SCORE_ELEMENTS, SPLINE_NUMBERS
 from ..scoring.blocks import BLOCK_BYTES, BLOCK_COPIES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
@@ -238,13 +238,16 @@ def _sets(network: SetMLP, n_effects: int, n_inputs: int, n_steps: int) -> _Need
     """Of working sets, some of which grow: the windows, standardised, squared and cut; tiles of inputs and of evidence."""
     units, size = network.readout.shape[1], network.skip.shape[1]
     width, tile = min(n_inputs, GROWTH * size), min(TILE, n_effects)
-    parameters = FLOAT * n_effects * (width * (units + 1) + 2 * units + 1)
+    splines = 0 if network.splines is None else network.splines.shape[2]
+    parameters = FLOAT * n_effects * (width * (units + splines + 1) + 2 * units + 1)
     tile = min(tile, max(1, TILE_NUMBERS // n_steps))
     drawn = min(n_steps, SetOptions.steps * SetOptions.batch_size)
-    tiles = torch.get_num_threads() * tile * (2 * width * drawn + TILE_ARRAYS * n_inputs)
+    # Where splines are looked up are numbers of 8 bytes.
+    read = (4 if splines else 2) * width * drawn
+    tiles = torch.get_num_threads() * tile * (read + TILE_ARRAYS * n_inputs)
     start = FLOAT * (n_steps * (WINDOW_ARRAYS * n_inputs + 2 * n_effects) + tiles)
     rows = min(n_effects, max(1, BLOCK_BYTES // (BLOCK_COPIES * FLOAT * n_inputs)))
-    window = n_effects * (3 * width + 4 * units)
+    window = n_effects * ((3 + (SPLINE_NUMBERS if splines else 0)) * width + 4 * units)
     return _Needs(parameters, start, window, FLOAT * SCORE_ELEMENTS * rows, SETS_FIXED)
 
 

@@ -17,12 +17,12 @@ from .reference import base_activation
 
 def functions(x: Tensor, basis: Basis, derivatives: Sequence[int] = (0,)) -> list[Tensor]:
     """For each derivative in x all functions at x (N, I): (N, I, G). The cells are found once."""
-    u, first = _cells(x, basis)
+    u, first = cells(x, basis)
     index = first.unsqueeze(-1) + torch.arange(basis.order + 1, device=x.device)
     padded = x.new_zeros(()).expand(*x.shape, basis.n_splines + 2 * basis.order + 1)
     found = []
     for derivative in derivatives:
-        live = torch.stack(_live(u, basis, derivative), -1)
+        live = torch.stack([polynomial(u, powers) for powers in zip(*basis.polynomials(derivative), strict=True)], -1)
         dense = padded.scatter(-1, index, live)[..., basis.order + 1 : basis.order + 1 + basis.n_splines]
         if basis.has_base:
             dense = torch.cat([dense, base_activation(x, basis.base, derivative).unsqueeze(-1)], -1)
@@ -30,17 +30,11 @@ def functions(x: Tensor, basis: Basis, derivatives: Sequence[int] = (0,)) -> lis
     return found
 
 
-def live_polynomials(x: Tensor, basis: Basis, derivative: int = 0) -> tuple[Tensor, list[Tensor]]:
-    """Of each number the live splines, or a derivative of them, and where the first is among all.
+def cells(x: Tensor, basis: Basis) -> tuple[Tensor, Tensor]:
+    """Local coordinates in [0, 1), and where the first live spline of each cell is among all.
 
     `order + 1` places are before the first spline, `order` after the last: what is live beyond the splines is there.
     """
-    u, first = _cells(x, basis)
-    return first, _live(u, basis, derivative)
-
-
-def _cells(x: Tensor, basis: Basis) -> tuple[Tensor, Tensor]:
-    """Local coordinates in [0, 1), and the cells' first live splines in the padded order of `live_polynomials`."""
     t = (x - basis.low) / basis.step
     beyond = (t < -basis.order) | (t >= basis.grid + basis.order)
     floor = t.detach().floor()
@@ -49,11 +43,7 @@ def _cells(x: Tensor, basis: Basis) -> tuple[Tensor, Tensor]:
     return u, (floor + (basis.order + 1)).nan_to_num(1.0).masked_fill(beyond, 0).long()
 
 
-def _live(u: Tensor, basis: Basis, derivative: int) -> list[Tensor]:
-    return [_polynomial(u, powers) for powers in zip(*basis.polynomials(derivative), strict=True)]
-
-
-def _polynomial(u: Tensor, powers: tuple[float, ...]) -> Tensor:
+def polynomial(u: Tensor, powers: tuple[float, ...]) -> Tensor:
     """sum_m powers_m u^m, by numbers and not a table, which would have to be brought to the device."""
     *lower, highest = powers
     if not lower:

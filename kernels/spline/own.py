@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .basis import Basis
-from .dense import live_polynomials
+from .dense import cells, polynomial
 
 
 def own_values(z: Tensor, coefficients: Tensor, basis: Basis, derivative: int = 0) -> Tensor:
@@ -28,9 +28,13 @@ def own_values(z: Tensor, coefficients: Tensor, basis: Basis, derivative: int = 
     >>> own_values(torch.tensor([[[0.5]]]), torch.tensor([[[0.0, 1.0, 3.0]]]), Basis(grid=2, order=1, base="none"))
     tensor([[[2.]]])
     """
-    first, live = live_polynomials(z, basis, derivative)
+    u, first = cells(z, basis)
     width = coefficients.shape[2] + 2 * basis.order + 1
     padded = F.pad(coefficients, (basis.order + 1, basis.order)).flatten()
-    rows = torch.arange(z.shape[0] * z.shape[2], device=z.device).view(len(z), 1, -1) * width
-    at = rows + first
-    return torch.stack([padded[at + m] * part for m, part in enumerate(live)]).sum(0)
+    at = torch.arange(z.shape[0] * z.shape[2], device=z.device).view(len(z), 1, -1) * width + first
+    del first
+    found = torch.zeros_like(z)
+    # One live spline after another: numbers of all inputs are many.
+    for m, powers in enumerate(zip(*basis.polynomials(derivative), strict=True)):
+        found = found.addcmul(padded[at + m], polynomial(u, powers))
+    return found
