@@ -117,7 +117,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         three arrays with `edges_per_target`.
     lag_scores_ : (E, C, L) array, [effect, cause, lag], lag index 0 the most recent step.
     signed_scores_ : (E, C) array, mean signed gradient at the strongest lag.
-    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`.
+    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`. Of "sets" it has `unit_shares`:
+        how much of each score is linear, a spline of the cause alone, and interaction.
     candidates_ : CandidateEdges, what the scores are of: `effects` (E,) and `causes` (C,), columns of X.
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
