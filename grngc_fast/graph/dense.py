@@ -119,8 +119,14 @@ class CausalGraph(EdgeExports):
         """The selected edges alone, as a graph that needs no room for the others."""
         chosen = self._chosen(threshold, top_k, density, diagonal)
         shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
-        head = {"names": self.names, "causes": self.causes, "metadata": self.metadata}
-        return SparseCausalGraph(**chosen._asdict(), **head, n_lags=self.n_lags, unit_shares=shares)
+        return SparseCausalGraph(
+            **chosen._asdict(),
+            names=self.names,
+            causes=self.causes,
+            n_lags=self.n_lags,
+            metadata=self.metadata,
+            unit_shares=shares,
+        )
 
     def lags_at(self, effect: Indices, cause: Indices) -> Indices:
         """(n,) lag of the largest lag score of each pair, by number; 1 where lags are not resolved."""

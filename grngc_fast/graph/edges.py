@@ -335,7 +335,8 @@ class EdgeExports(ABC):
         source = [self.causes[j] for j in chosen.cause.tolist()]
         target = [self.names[i] for i in chosen.effect.tolist()]
         lag, sign = chosen.lag.astype(np.int64), chosen.sign.astype(np.int64)
-        columns = dict(zip(Edge._fields, (source, target, lag, chosen.score, sign), strict=True))
+        values: tuple[list[str] | NDArray[Any], ...] = (source, target, lag, chosen.score, sign)
+        columns = dict(zip(Edge._fields, values, strict=True))
         if self.unit_shares is not None:
             shares = self.unit_shares.at(chosen.effect, chosen.cause).astype(np.float64).round(_SHARE_DIGITS)
             columns |= zip(KINDS, shares.T, strict=True)

@@ -91,8 +91,8 @@ class SparseCausalGraph(EdgeExports):
             ordered = column[order]
             ordered.setflags(write=False)
             object.__setattr__(self, name, ordered)
-        head = {"names": names, "causes": causes, "metadata": as_json(self.metadata)}
-        head["unit_shares"] = as_unit_shares(self.unit_shares, (len(names), len(causes)))
+        shares = as_unit_shares(self.unit_shares, (len(names), len(causes)))
+        head = {"names": names, "causes": causes, "metadata": as_json(self.metadata), "unit_shares": shares}
         for name, value in head.items():
             object.__setattr__(self, name, value)
 
@@ -113,9 +113,10 @@ class SparseCausalGraph(EdgeExports):
         own = self.effect.astype(np.int64) * len(self.causes) + self.cause
         order = np.argsort(own)
         own, wanted = own[order], np.asarray(effect, dtype=np.int64) * len(self.causes) + cause
-        place = np.minimum(np.searchsorted(own, wanted), max(0, len(own) - 1))
+        place = np.searchsorted(own, wanted)
         lags = np.zeros(len(wanted), dtype=np.int64)
-        found = np.flatnonzero(own[place] == wanted) if len(own) else np.empty(0, dtype=np.int64)
+        # One more than there are, which nobody asks for.
+        found = np.flatnonzero(np.append(own, -1)[place] == wanted)
         lags[found] = self.lag[order[place[found]]]
         return lags
 

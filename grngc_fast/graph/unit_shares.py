@@ -86,7 +86,8 @@ class UnitShares:
         known = rows * n_causes + self.linear.indices
         wanted = np.asarray(effect, dtype=np.int64) * n_causes + np.asarray(cause, dtype=np.int64)
         place = np.searchsorted(known, wanted)
-        found = np.flatnonzero(known[np.minimum(place, len(known) - 1)] == wanted) if len(known) else []
+        # One more than there are, which nobody asks for.
+        found = np.flatnonzero(np.append(known, -1)[place] == wanted)
         result = np.full((len(wanted), len(KINDS)), np.nan, dtype=np.float32)
         for column, kind in enumerate(KINDS):
             result[found, column] = getattr(self, kind).data[place[found]]
