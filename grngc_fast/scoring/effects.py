@@ -25,8 +25,9 @@ from .sinks import Graph
 
 Vector = NDArray[np.float64]
 
-# Bins of a curve, fewer where one would hold fewer windows.
-BINS, FEWEST_IN_BIN = 32, 10
+# Bins of a curve, fewer where one would hold fewer windows. The first and the last, which are wide, are halved on and on while
+# the outermost holds more than these.
+BINS, FEWEST_IN_BIN, FEWEST_AT_END = 32, 10, 4
 # Windows, evenly over all there are: 300 to a bin.
 MOST_WINDOWS = 10_000
 # Entries of Jacobian rows made at a time.
@@ -42,10 +43,10 @@ class EdgeEffect:
     Attributes
     ----------
     source, target, lag : the edge.
-    x : (B + 1,) values of the cause, increasing, between which lie bins of about as many windows each.
+    x : (B + 1,) values of the cause, increasing: bins of about as many windows each lie between them, at both ends of fewer.
     effect : (B + 1,) accumulated local effect at them, 0 on average over the windows.
-    low, high : (B + 1,) where it would be if the slope in every bin were its 20th, or its 80th percentile, from the median of the
-        cause on. Far apart where the slope depends on other series: an interaction, which `effect` shows the mean of.
+    low, high : (B + 1,) where it would be from the median of the cause on if the slope at every value were its 20th, or its 80th,
+        percentile. Far apart where the slope depends on other series: an interaction, which `effect` shows the mean of.
     counts : (B,) windows in each bin.
     unit_shares : linear, spline and interaction as in the graph, at its lag; None where they are not known.
     """
@@ -129,18 +130,21 @@ def _pair(edge: AskedEdge) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def accumulated(values: Vector, slopes: Vector) -> tuple[Vector, Vector, Vector, Vector, NDArray[np.int64]]:
     """Edges of the bins, the effect at them, its band, and the windows in each bin, of a cause's values and slopes (N,)."""
-    n_bins = min(BINS, max(1, len(values) // FEWEST_IN_BIN))
+    parts = np.linspace(0, 1, 1 + min(BINS, max(1, len(values) // FEWEST_IN_BIN)))
+    ends = parts[1] / 2.0 ** np.arange(1, max(1, 1 + int(np.log2(max(1, parts[1] * len(values) / FEWEST_AT_END)))))
     # Values that were seen, so that no bin is empty, whatever is repeated.
-    x = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1), method="inverted_cdf"))
+    x = np.unique(np.quantile(values, np.unique([*parts, *ends, *(1 - ends)]), method="inverted_cdf"))
     place, width = np.searchsorted(x[1:-1], values), np.diff(x)
     counts = np.bincount(place, minlength=len(width))
-    climbs = np.bincount(place, slopes, minlength=len(width)) / counts * width
-    effect = np.concatenate([[0.0], np.cumsum(climbs)])
+    mean, centre = (np.bincount(place, of, minlength=len(width)) / counts for of in (slopes, values))
+    effect = np.concatenate([[0.0], np.cumsum(mean * width)])
     effect -= np.interp(values, x, effect).mean()
 
-    by_bin = np.split(slopes[np.argsort(place, kind="stable")], np.cumsum(counts)[:-1])
-    climbs = np.array([np.quantile(part, (OUTSIDE, 1 - OUTSIDE)) for part in by_bin]) * width[:, None]
-    band = np.concatenate([np.zeros((1, 2)), np.cumsum(climbs, 0)])
+    # Around the mean slope at each value: what the cause itself varies it by is no spread.
+    around = slopes - np.interp(values, centre, mean)
+    by_bin = np.split(around[np.argsort(place, kind="stable")], np.cumsum(counts)[:-1])
+    spread = np.array([np.quantile(part, (OUTSIDE, 1 - OUTSIDE)) for part in by_bin])
+    band = np.concatenate([np.zeros((1, 2)), np.cumsum((mean[:, None] + spread) * width[:, None], 0)])
     middle = int(np.abs(x - np.median(values)).argmin())
     band += effect[middle] - band[middle]
     return x, effect, band.min(1), band.max(1), counts
