@@ -349,7 +349,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         >>> found = GRNGC(max_steps=100, random_state=0).fit(data.X)
         >>> [effect] = found.edge_effects(data.X, top_k=1)
         >>> effect.x.shape, effect.effect.shape
-        ((30,), (30,))
+        ((32,), (32,))
         """
         table = self._table(X)
         windows = windows_of(standardised(self.scaler_, table), self.lags, self.candidates_, self._model_device)

@@ -36,9 +36,9 @@ class UnitShares:
 
     Example
     -------
-    >>> shares = UnitShares.of_pairs([0], [1], [[0.1, 0.9, 0.0]], (2, 2))
-    >>> shares.at([0, 1], [1, 0]).round(1).tolist()
-    [[0.1, 0.9, 0.0], [nan, nan, nan]]
+    >>> shares = UnitShares.of_pairs([0], [1], [[0.25, 0.75, 0.0]], (2, 2))
+    >>> shares.at([0, 1], [1, 0]).tolist()
+    [[0.25, 0.75, 0.0], [nan, nan, nan]]
     """
 
     linear: csr_array

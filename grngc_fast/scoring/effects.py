@@ -78,7 +78,8 @@ class AskedEdge:
 def edge_effects(
     network: nn.Module, data: PreparedSeries, graph: Graph, edges: Sequence[Any] | None, top_k: int
 ) -> list[EdgeEffect]:
-    """Effects of some edges, in their order; of the `top_k` strongest between different series where none are given.
+    """Effects of some edges, in their order; of the `top_k` strongest between different series where none are given, less those
+    whose cause does not change.
 
     Parameters
     ----------
@@ -91,31 +92,34 @@ def edge_effects(
     ------
     InputError : edges that are not of this form or that the fit did not consider, a cause that does not change.
     """
-    given = graph.edges(top_k=top_k) if edges is None else edges
-    asked = _asked(given, data, graph)
-    windows, device = data.windows, data.windows.steps.device
+    asked = _asked(graph.edges(top_k=top_k) if edges is None else edges, data, graph)
+    windows = data.windows
     chosen = torch.linspace(0, len(windows) - 1, min(len(windows), MOST_WINDOWS), dtype=torch.float64).round().long()
-    chosen = chosen.to(device)
+    chosen = chosen.to(windows.steps.device)
     found: dict[AskedEdge, EdgeEffect] = {}
     for part, slopes in _slopes(network, windows, chosen, asked):
         for edge, local in zip(part, slopes.double().numpy().transpose(1, 0, 2), strict=True):
             lag = edge.lag or int(np.abs(local).mean(0).argmax()) + 1
-            rows = (windows.starts[chosen] + windows.n_lags - lag).cpu().numpy()
-            found[edge] = _effect(edge, lag, data, graph, rows, local[:, lag - 1])
-    return [found[edge] for edge in asked]
+            cause = int(data.edges.causes[edge.cause])
+            values = windows.steps[windows.starts[chosen] + windows.n_lags - lag, cause].double().cpu().numpy()
+            if values.min() < values.max():
+                found[edge] = _effect(edge, lag, data, graph, values, local[:, lag - 1])
+            elif edges is not None:
+                name = graph.causes[edge.cause]
+                raise InputError(
+                    f"series {name!r} does not change in X, so there is no effect to see; pass steps where it does"
+                )
+    return [found[edge] for edge in asked if edge in found]
 
 
 def _effect(
-    edge: AskedEdge, lag: int, data: PreparedSeries, graph: Graph, rows: NDArray[np.int64], slopes: Vector
+    edge: AskedEdge, lag: int, data: PreparedSeries, graph: Graph, values: Vector, slopes: Vector
 ) -> EdgeEffect:
+    """From the cause's values and the slopes by it (N,), both standardised."""
     source, target = graph.causes[edge.cause], graph.names[edge.effect]
     effect, cause = data.edges.effects[edge.effect], data.edges.causes[edge.cause]
     scale, mean = data.scaler.scale_, data.scaler.mean_
-    values = data.windows.steps[rows, int(cause)].double().cpu().numpy() * scale[cause] + mean[cause]
-    if values.min() == values.max():
-        raise InputError(
-            f"series {source!r} does not change in X, so there is no effect to see; pass steps where it does"
-        )
+    values = values * scale[cause] + mean[cause]
     curve = accumulated(values, slopes * scale[effect] / scale[cause])
     shares = None
     if graph.unit_shares is not None and int(graph.lags_at(*_pair(edge))[0]) == lag:
@@ -131,7 +135,8 @@ def _pair(edge: AskedEdge) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 def accumulated(values: Vector, slopes: Vector) -> tuple[Vector, Vector, Vector, Vector, NDArray[np.int64]]:
     """Edges of the bins, the effect at them, its band, and the windows in each bin, of a cause's values and slopes (N,)."""
     parts = np.linspace(0, 1, 1 + min(BINS, max(1, len(values) // FEWEST_IN_BIN)))
-    ends = parts[1] / 2.0 ** np.arange(1, max(1, 1 + int(np.log2(max(1, parts[1] * len(values) / FEWEST_AT_END)))))
+    halvings = int(np.log2(max(1, parts[1] * len(values) / FEWEST_AT_END)))
+    ends = parts[1] / 2.0 ** np.arange(1, halvings + 1)
     # Values that were seen, so that no bin is empty, whatever is repeated.
     x = np.unique(np.quantile(values, np.unique([*parts, *ends, *(1 - ends)]), method="inverted_cdf"))
     place, width = np.searchsorted(x[1:-1], values), np.diff(x)
@@ -146,7 +151,7 @@ def accumulated(values: Vector, slopes: Vector) -> tuple[Vector, Vector, Vector,
     spread = np.array([np.quantile(part, (OUTSIDE, 1 - OUTSIDE)) for part in by_bin])
     band = np.concatenate([np.zeros((1, 2)), np.cumsum((mean[:, None] + spread) * width[:, None], 0)])
     middle = int(np.abs(x - np.median(values)).argmin())
-    band += effect[middle] - band[middle]
+    band = effect[middle] + (band - band[middle])
     return x, effect, band.min(1), band.max(1), counts
 
 
