@@ -10,12 +10,13 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     planning/      before the training: options checked, what held-out evidence decides, the linear start, memory, where
                    a run was; and the path of penalty strengths
     training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver, working sets
-    scoring/       a network to scores: means of gradients, blocks of effects, and where they go
+    scoring/       a network to scores: means of gradients, blocks of effects, and where they go; of which units scores are
+                   made, and the functions that were learned of single causes
     models/        forecasters that know their Jacobian's factors
     evaluation     AUROC and average precision against a known network
     penalty        gradient_l1, gradient_frobenius of any torch module
     jacobian/      the sandwich W_out M W_in, its discovery in any module, the general path
-    graph/         the result: edges, dense and sparse graphs, their file, their pictures
+    graph/         the result: edges, dense and sparse graphs, shares of units, their file, their pictures
     datasets/      simulators, and readers of tables and truths
     series/        tables, candidate pairs, z-scores, windows
     kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it

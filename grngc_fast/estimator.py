@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from .planning import (
     start_sets,
     with_grid,
 )
-from .scoring import Graph, ScoreOptions, score_graph
+from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import standardised, windows_of
 from .training import History, train
@@ -117,7 +117,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         three arrays with `edges_per_target`.
     lag_scores_ : (E, C, L) array, [effect, cause, lag], lag index 0 the most recent step.
     signed_scores_ : (E, C) array, mean signed gradient at the strongest lag.
-    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`.
+    graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`. Of "sets" it has `unit_shares`:
+        how much of each score is linear, a spline of the cause alone, and interaction.
     candidates_ : CandidateEdges, what the scores are of: `effects` (E,) and `causes` (C,), columns of X.
     history_ : History of the loss parts.
     model_ : the trained torch module, on standardised series.
@@ -323,6 +324,38 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         forecasts = self.predict(table)
         truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in table.trajectories])
         return float(r2_score(truth, np.concatenate(forecasts if isinstance(forecasts, list) else [forecasts])))
+
+    def edge_effects(self, X: Any, edges: Sequence[Any] | None = None, top_k: int = 12) -> list[EdgeEffect]:
+        """The functions that were learned: how the forecast of each effect changes with the cause, in the units of the data.
+
+        Accumulated local effects (Apley and Zhu 2020): the slopes that the forecast has in the windows of X, averaged in bins of
+        the cause's values and added up. `grngc_fast.plotting.plot_edge_effects` draws them.
+
+        Parameters
+        ----------
+        X : series to take slopes at, those of the fit or others; at most 10,000 windows are read, evenly spaced.
+        edges : pairs (source, target), (source, target, lag) or edges of `graph_`, by name; without a lag that of the strongest
+            score. None for the `top_k` strongest between different series.
+
+        Raises
+        ------
+        InputError : a series that is unknown, a source that is no candidate cause, X of other series or with a cause that does
+            not change.
+
+        Example
+        -------
+        >>> from grngc_fast.datasets import additive
+        >>> data = additive(n_series=5, n_steps=300, function="sine", seed=0)
+        >>> found = GRNGC(max_steps=100, random_state=0).fit(data.X)
+        >>> [effect] = found.edge_effects(data.X, top_k=1)
+        >>> effect.x.shape, effect.effect.shape
+        ((32,), (32,))
+        """
+        table = self._table(X)
+        windows = windows_of(standardised(self.scaler_, table), self.lags, self.candidates_, self._model_device)
+        names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(table.n_series)]))
+        data = PreparedSeries(replace(table, names=names), self.scaler_, self.candidates_, windows)
+        return edge_effects(self.model_, data, self.graph_, edges, top_k)
 
     @property
     def _model_device(self) -> torch.device:

@@ -22,7 +22,7 @@ from ..evaluation import evaluate as evaluate_scores
 from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
 from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
-from ..series import SeriesTable
+from ..series import SeriesTable, candidate_edges
 from .results import (
     SIMULATION_FILES,
     OutputFolder,
@@ -51,7 +51,7 @@ READ_OPTIONS = ("delimiter", "trajectory_column", "trajectory_length", "transpos
 
 def demo(args: argparse.Namespace) -> None:
     """Lorenz-96 from simulation to written results."""
-    out = OutputFolder(args.out, fit_files(), args.force)
+    out = OutputFolder(args.out, fit_files(args.effects is not None), args.force)
     data = lorenz96(args.series, args.steps, args.forcing, seed=args.seed)
     print(f"Lorenz-96: {args.series} series, {args.steps} steps, F={args.forcing:g}, seed {args.seed}")
     source = {"system": "lorenz96", "series": args.series, "steps": args.steps, "forcing": args.forcing}
@@ -60,7 +60,7 @@ def demo(args: argparse.Namespace) -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
-    out = OutputFolder(args.out, fit_files(), args.force)
+    out = OutputFolder(args.out, fit_files(args.effects is not None), args.force)
     args, table, truth, source = _read(args)
     _fit_and_write(args, out, table, truth, source)
 
@@ -179,6 +179,7 @@ def _fit_and_write(
     selection = _selection(args, table.n_series)
     if args.scores_file is not None and Path(args.scores_file).exists() and not args.force:
         raise InputError(f"--scores-file {args.scores_file} is there already; name another file or pass --force")
+    named = _named_effects(args, table)
     world = World.current()
     seed = _checked_seed(world.first(_unsaid_seed(args)) if args.seed is None else args.seed)
     found = GRNGC(**_estimator_options(args), random_state=seed, verbose=0 if args.quiet else 1).fit(table)
@@ -187,8 +188,11 @@ def _fit_and_write(
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
         truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
         evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
-    record = run_record(found, seed, source, selection, evaluation, linear)
-    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense)
+    effects = None
+    if args.effects is not None:
+        effects = found.edge_effects(table, named) if named else found.edge_effects(table, top_k=args.effects)
+    record = run_record(found, seed, source, selection, evaluation, linear, effects)
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")
     _print_edges(found.graph_, selection)
@@ -201,6 +205,15 @@ def _fit_and_write(
         print(f"wrote all scores: {args.scores_file}")
     elif not dense and args.edges_per_target is None:
         print("scores.npz holds the edges of edges.csv; --dense keeps all scores")
+
+
+def _named_effects(args: argparse.Namespace, table: SeriesTable) -> list[tuple[str, str]]:
+    """Pairs (cause, effect) that --effects names; refused before the fit if it will not consider them."""
+    if not isinstance(args.effects, list):
+        return []
+    chosen: dict[str, Any] = {name: getattr(args, name, None) for name in ("regulators", "targets", "candidates")}
+    candidate_edges(table.names, **chosen).places(args.effects, table.names, "--effects")
+    return list(args.effects)
 
 
 def _print_edges(graph: CausalGraph | SparseCausalGraph, selection: dict[str, Any]) -> None:

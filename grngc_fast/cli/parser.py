@@ -15,6 +15,8 @@ from ..models import options_of
 from ..planning import MODELS
 from . import commands
 
+# Edges whose effects are written where it is not said how many.
+SHOWN_EFFECTS = 12
 NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
 
 
@@ -133,6 +135,18 @@ def _named_value(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def _effects(text: str) -> int | list[tuple[str, str]]:
+    """K, or CAUSE:EFFECT,..."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    pairs = [tuple(name.strip() for name in pair.split(":")) for pair in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of edges, nor of the form CAUSE:EFFECT,CAUSE:EFFECT"
+        )
+    return [(pair[0], pair[1]) for pair in pairs]
+
+
 def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
     text = "folder for the results" + (f" ({default})" if default else "")
     parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=text)
@@ -187,6 +201,15 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
         )
         parser.add_argument("--dense", action="store_true", help="write all scores, however many")
+        parser.add_argument(
+            "--effects",
+            nargs="?",
+            type=_effects,
+            const=SHOWN_EFFECTS,
+            metavar="K or CAUSE:EFFECT,...",
+            help="write how the forecast changes with the cause, of the K strongest edges or of these"
+            f" ({SHOWN_EFFECTS} if K is left out; 24 are drawn)",
+        )
         parser.add_argument(
             "--scores-file",
             metavar="FILE",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 import os
@@ -27,8 +28,11 @@ from ..evaluation import Evaluation
 from ..graph import CausalGraph
 from ..graph.drawing import plot_graph_summary
 from ..planning.path_result import LambdaPath
+from ..plotting import plot_edge_effects
+from ..scoring import EdgeEffect
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
+EFFECT_FILES = ("effects.csv", "effects.png")
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
 # Scores up to here are all written.
 DENSE_BYTES = 2**27
@@ -72,21 +76,22 @@ class OutputFolder:
                 self.path.rmdir()
 
 
-def fit_files() -> tuple[str, ...]:
-    """Files of a fit; without matplotlib there is no picture."""
-    return _drawable(FIT_FILES, "graph.png")
+def fit_files(effects: bool = False) -> tuple[str, ...]:
+    """Files of a fit, with those of edges' effects or without; without matplotlib there is no picture."""
+    return _drawable(FIT_FILES + (EFFECT_FILES if effects else ()))
 
 
 def path_files() -> tuple[str, ...]:
     """Files of a path; without matplotlib there is no picture."""
-    return _drawable(PATH_FILES, "path.png")
+    return _drawable(PATH_FILES)
 
 
-def _drawable(files: tuple[str, ...], picture: str) -> tuple[str, ...]:
+def _drawable(files: tuple[str, ...]) -> tuple[str, ...]:
     if importlib.util.find_spec("matplotlib") is not None:
         return files
-    print(f'{picture} is left out: it needs matplotlib, pip install "grngc-fast[plot]"')
-    return tuple(name for name in files if name != picture)
+    for picture in (name for name in files if name.endswith(".png")):
+        print(f'{picture} is left out: it needs matplotlib, pip install "grngc-fast[plot]"')
+    return tuple(name for name in files if not name.endswith(".png"))
 
 
 def write_fit(
@@ -96,10 +101,11 @@ def write_fit(
     record: dict[str, Any],
     truth: np.ndarray[Any, Any] | None,
     dense: bool,
+    effects: Sequence[EdgeEffect] | None = None,
 ) -> bool:
-    """edges.csv, scores.npz, graph.png and run.json. Returns whether scores.npz holds all scores.
+    """edges.csv, scores.npz, graph.png, run.json and of effects effects.csv and effects.png.
 
-    Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
+    Returns whether scores.npz holds all scores. Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
     """
     graph = found.graph_
     if isinstance(graph, CausalGraph):
@@ -111,8 +117,21 @@ def write_fit(
         graph.save(stage / "scores.npz")
         if "graph.png" in out.files:
             plot_graph_summary(found.graph_, truth=truth, history=found.history_).savefig(stage / "graph.png", dpi=150)
+        if effects is not None:
+            _write_effects(stage / "effects.csv", effects)
+            if "effects.png" in out.files:
+                plot_edge_effects(effects).savefig(stage / "effects.png", dpi=150)
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return isinstance(graph, CausalGraph)
+
+
+def _write_effects(path: Path, effects: Sequence[EdgeEffect]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as text:
+        writer = csv.writer(text)
+        writer.writerow(("source", "target", "lag", "x", "effect", "low", "high"))
+        for edge in effects:
+            for values in zip(edge.x, edge.effect, edge.low, edge.high, strict=True):
+                writer.writerow((edge.source, edge.target, edge.lag, *(f"{value:.9g}" for value in values)))
 
 
 def write_path(
@@ -174,6 +193,7 @@ def run_record(
     selection: dict[str, Any],
     evaluation: Evaluation | None,
     ridge: Evaluation | None,
+    effects: Sequence[EdgeEffect] | None = None,
 ) -> dict[str, Any]:
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
@@ -185,6 +205,7 @@ def run_record(
         "targets": found.candidates_.n_effects,
         "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
+        "effects": None if effects is None else [_effect_record(edge) for edge in effects],
         "timings": {
             "fit_seconds": round(found.fit_seconds_, 3),
             **{f"{phase}_seconds": round(seconds, 3) for phase, seconds in found.timings_.items()},
@@ -199,6 +220,10 @@ def run_record(
         },
         **_circumstances(evaluation, ridge),
     }
+
+
+def _effect_record(edge: EdgeEffect) -> dict[str, Any]:
+    return {"source": edge.source, "target": edge.target, "lag": edge.lag, "windows": edge.n_windows}
 
 
 def _circumstances(evaluation: Evaluation | None, ridge: Evaluation | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from .dense import CausalGraph, load_graph
 from .edges import Edge, EdgeArrays, EdgeExports, StrongestEdges, check_selection
 from .sparse import SparseCausalGraph
+from .unit_shares import UnitShares
 
 __all__ = [
     "CausalGraph",
@@ -11,6 +12,7 @@ __all__ = [
     "EdgeExports",
     "SparseCausalGraph",
     "StrongestEdges",
+    "UnitShares",
     "check_selection",
     "load_graph",
 ]

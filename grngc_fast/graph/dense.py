@@ -20,6 +20,7 @@ from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selec
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names, check_values
 from .sparse import SparseCausalGraph
+from .unit_shares import UnitShares, as_unit_shares
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,13 +38,14 @@ class CausalGraph(EdgeExports):
     metadata : settings of the fit; JSON values (numpy numbers and arrays are turned into plain ones).
     causes : C distinct names of the causes; default those of the effects, which a square array allows.
     standard_error : optional (E, C) non-negative array, of scores that are means over a sample of the windows.
+    unit_shares : optional UnitShares, of which units of the network the scores are made.
 
     The diagonal of a graph is where effect and cause have the same name, wherever that is. Every export takes the same
     selection, at most one of `threshold`, `top_k`, `density`, and `diagonal`; see `edges`.
 
     Attributes
     ----------
-    scores, names, lag_scores, signed_scores, metadata, causes, standard_error : as given; None where not.
+    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares : as given; None where not.
     shape : (E, C). series, n_series : every series once, and their number. n_lags : L, 1 without `lag_scores`.
     own_causes : (E,) the column of each effect's influence on itself, -1 where it is no cause.
 
@@ -66,6 +68,7 @@ class CausalGraph(EdgeExports):
     metadata: dict[str, Any] = field(default_factory=dict)
     causes: tuple[str, ...] = ()
     standard_error: Array | None = None
+    unit_shares: UnitShares | None = None
 
     def __post_init__(self) -> None:
         scores = as_float("scores", self.scores)
@@ -82,6 +85,7 @@ class CausalGraph(EdgeExports):
                 self._check_shape(what, array, scores.shape)
                 check_values(what, array, names, causes, signed=what == "signed_scores")
             values[what] = array
+        values["unit_shares"] = as_unit_shares(self.unit_shares, scores.shape)
         for attribute, value in {**values, "metadata": as_json(self.metadata)}.items():
             object.__setattr__(self, attribute, value)
 
@@ -114,9 +118,22 @@ class CausalGraph(EdgeExports):
     ) -> SparseCausalGraph:
         """The selected edges alone, as a graph that needs no room for the others."""
         chosen = self._chosen(threshold, top_k, density, diagonal)
+        shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
         return SparseCausalGraph(
-            **chosen._asdict(), names=self.names, causes=self.causes, n_lags=self.n_lags, metadata=self.metadata
+            **chosen._asdict(),
+            names=self.names,
+            causes=self.causes,
+            n_lags=self.n_lags,
+            metadata=self.metadata,
+            unit_shares=shares,
         )
+
+    def lags_at(self, effect: Indices, cause: Indices) -> Indices:
+        """(n,) lag of the largest lag score of each pair, by number; 1 where lags are not resolved."""
+        if self.lag_scores is None:
+            return np.ones(len(effect), dtype=np.int64)
+        lags: Indices = self.lag_scores[effect, cause].argmax(axis=1) + 1
+        return lags
 
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
         check_selection(threshold, top_k, density)
@@ -131,13 +148,10 @@ class CausalGraph(EdgeExports):
 
     def _lag_and_sign(self, first: int, row: Indices, cause: Indices) -> tuple[Indices, Indices]:
         effect = row + first
-        lag = np.ones(effect.size, dtype=np.int64)
         sign = np.zeros(effect.size, dtype=np.int64)
-        if self.lag_scores is not None:
-            lag += self.lag_scores[effect, cause].argmax(axis=1)
         if self.signed_scores is not None:
             sign = np.sign(self.signed_scores[effect, cause]).astype(np.int64)
-        return lag, sign
+        return self.lags_at(effect, cause), sign
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph to `path` as an .npz file without pickle; an older file is replaced whole or not at all.
@@ -147,7 +161,8 @@ class CausalGraph(EdgeExports):
         InputError : the file cannot be written.
         """
         arrays = {name: getattr(self, name) for name in ("scores", "lag_scores", "signed_scores", "standard_error")}
-        write_graph(path, arrays, self.names, self.causes, self.metadata)
+        shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
+        write_graph(path, {**arrays, **shares}, self.names, self.causes, self.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CausalGraph:
@@ -181,5 +196,6 @@ def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
             arrays["names"],
             metadata=arrays["metadata"],
             causes=arrays["causes"],
+            unit_shares=UnitShares.from_arrays(arrays, arrays["scores"].shape),
             **{part: arrays.get(part) for part in parts},
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import io
 import math
@@ -19,13 +20,17 @@ from ..errors import InputError
 from . import drawing
 from .file import atomic_writer
 from .input import Array, own_causes
+from .unit_shares import KINDS, UnitShares, as_unit_shares
 
 if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
     from matplotlib.figure import Figure
+    from typing_extensions import Self
 
 Indices = NDArray[np.int64]
+# Decimals of a share that are exported.
+_SHARE_DIGITS = 4
 
 
 class Edge(NamedTuple):
@@ -117,11 +122,13 @@ class EdgeExports(ABC):
     ----------
     names, causes : names of the E effects and of the C causes.
     metadata : settings of the fit.
+    unit_shares : of which units of the network the scores are made; None where that is not known.
     """
 
     names: tuple[str, ...]
     causes: tuple[str, ...]
     metadata: dict[str, Any]
+    unit_shares: UnitShares | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -151,6 +158,16 @@ class EdgeExports(ABC):
     @abstractmethod
     def score_rows(self, rows: slice) -> Array:
         """Scores (n, C) of some effects, a new array; 0 where an edge was not kept."""
+
+    @abstractmethod
+    def lags_at(self, effect: Indices, cause: Indices) -> Indices:
+        """(n,) lag of the strongest score of each pair, by number, counted from 1; 0 where an edge was not kept."""
+
+    def with_unit_shares(self, shares: UnitShares) -> Self:
+        """The same graph, whose arrays are not copied or checked again, with these shares."""
+        graph = copy.copy(self)
+        object.__setattr__(graph, "unit_shares", as_unit_shares(shares, self.shape))
+        return graph
 
     @abstractmethod
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
@@ -186,8 +203,8 @@ class EdgeExports(ABC):
         ------
         InputError : more than one of the three, or a value out of its range.
         """
-        source, target, lag, score, sign = self._columns(threshold, top_k, density, diagonal)
-        return list(map(Edge, source, target, lag.tolist(), score.tolist(), sign.tolist()))
+        columns = self._columns(threshold, top_k, density, diagonal)
+        return list(map(Edge, *(_plain(columns[name]) for name in Edge._fields)))
 
     def adjacency(
         self,
@@ -209,13 +226,15 @@ class EdgeExports(ABC):
         density: float | None = None,
         diagonal: bool = False,
     ) -> pd.DataFrame:
-        """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas."""
+        """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas.
+
+        With `unit_shares` also linear, spline, interaction; NaN where they are not known.
+        """
         try:
             import pandas as pd
         except ImportError as error:
             raise ImportError('to_pandas needs pandas: pip install "grngc-fast[io]"') from error
-        columns = self._columns(threshold, top_k, density, diagonal)
-        return pd.DataFrame(dict(zip(Edge._fields, columns, strict=True)))
+        return pd.DataFrame(self._columns(threshold, top_k, density, diagonal))
 
     def to_networkx(
         self,
@@ -226,7 +245,8 @@ class EdgeExports(ABC):
     ) -> nx.DiGraph:
         """A DiGraph of all series with the selected edges, cause to effect. Needs networkx.
 
-        Edge attributes: score, lag, sign, and weight, which is the score again.
+        Edge attributes: score, lag, sign, and weight, which is the score again; with `unit_shares` also linear, spline,
+        interaction.
         """
         try:
             import networkx as nx
@@ -234,10 +254,11 @@ class EdgeExports(ABC):
             raise ImportError('to_networkx needs networkx: pip install "grngc-fast[plot]"') from error
         graph = nx.DiGraph()
         graph.add_nodes_from(self.series)
-        graph.add_edges_from(
-            (e.source, e.target, {"score": e.score, "lag": e.lag, "sign": e.sign, "weight": e.score})
-            for e in self.edges(threshold, top_k, density, diagonal)
-        )
+        columns = {name: _plain(c) for name, c in self._columns(threshold, top_k, density, diagonal).items()}
+        ends = zip(columns.pop("source"), columns.pop("target"), strict=True)
+        columns["weight"] = columns["score"]
+        for (source, target), values in zip(ends, zip(*columns.values(), strict=True), strict=True):
+            graph.add_edge(source, target, **dict(zip(columns, values, strict=True)))
         return graph
 
     def to_scipy(
@@ -261,15 +282,18 @@ class EdgeExports(ABC):
     ) -> None:
         """Write the selected edges as a UTF-8 CSV file with the header source,target,lag,score,sign.
 
+        With `unit_shares` also linear,spline,interaction; empty where they are not known.
+
         Raises
         ------
         InputError : the file cannot be written.
         """
-        source, target, lag, score, sign = self._columns(threshold, top_k, density, diagonal)
+        columns = self._columns(threshold, top_k, density, diagonal)
         with atomic_writer(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
             writer = csv.writer(text)
-            writer.writerow(Edge._fields)
-            writer.writerows(zip(source, target, lag.tolist(), score.tolist(), sign.tolist(), strict=True))
+            writer.writerow(columns)
+            rows = zip(*(_plain(column) for column in columns.values()), strict=True)
+            writer.writerows(["" if value != value else value for value in row] for row in rows)
 
     def plot(self, kind: Literal["scores", "lags", "summary"] = "scores", **options: Any) -> Figure:
         """Draw the graph and return the matplotlib Figure; `fig.savefig("graph.png")` writes it. Needs matplotlib.
@@ -305,12 +329,22 @@ class EdgeExports(ABC):
 
     def _columns(
         self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool
-    ) -> tuple[list[str], list[str], Indices, Array, Indices]:
-        """Source, target, lag, score and sign of the selected edges, strongest first."""
+    ) -> dict[str, list[str] | NDArray[Any]]:
+        """The fields of `Edge` and the shares, of the selected edges, strongest first."""
         chosen = self._chosen(threshold, top_k, density, diagonal)
         source = [self.causes[j] for j in chosen.cause.tolist()]
         target = [self.names[i] for i in chosen.effect.tolist()]
-        return source, target, chosen.lag.astype(np.int64), chosen.score, chosen.sign.astype(np.int64)
+        lag, sign = chosen.lag.astype(np.int64), chosen.sign.astype(np.int64)
+        values: tuple[list[str] | NDArray[Any], ...] = (source, target, lag, chosen.score, sign)
+        columns = dict(zip(Edge._fields, values, strict=True))
+        if self.unit_shares is not None:
+            shares = self.unit_shares.at(chosen.effect, chosen.cause).astype(np.float64).round(_SHARE_DIGITS)
+            columns |= zip(KINDS, shares.T, strict=True)
+        return columns
+
+
+def _plain(column: list[str] | NDArray[Any]) -> list[Any]:
+    return column if isinstance(column, list) else column.tolist()
 
 
 def check_selection(threshold: float | None = None, top_k: int | None = None, density: float | None = None) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 
 _VERSION_KEY = "grngc_fast_graph"
-# 1: square dense graphs. 2: also causes of their own, standard errors, and graphs of kept edges only.
+# 1: square dense graphs. 2: also causes of their own, standard errors, graphs of kept edges only, and shares of units.
 _VERSION = 2
 _FIRST = {"scores", "names", "metadata", "lag_scores", "signed_scores"}
 

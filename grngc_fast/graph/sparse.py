@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..errors import InputError
-from .edges import EdgeArrays, EdgeExports, check_selection
+from .edges import EdgeArrays, EdgeExports, Indices, check_selection
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names
+from .unit_shares import UnitShares, as_unit_shares
 
 _TYPES = {"effect": np.int32, "cause": np.int32, "lag": np.int32, "sign": np.int8}
 
@@ -32,6 +33,7 @@ class SparseCausalGraph(EdgeExports):
     sign : (n,) -1, 0 or +1; default 0, not known.
     n_lags : L, the number of lags told apart.
     metadata : settings of the fit; JSON values.
+    unit_shares : optional UnitShares of these edges, of which units of the network their scores are made.
 
     A selection returns no more than was kept: a pair that is not here has a score that is not known, and counts as 0.
 
@@ -55,6 +57,7 @@ class SparseCausalGraph(EdgeExports):
     sign: NDArray[np.int8] | None = None
     n_lags: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
+    unit_shares: UnitShares | None = None
 
     def __post_init__(self) -> None:
         score = as_float("score", self.score)
@@ -88,7 +91,9 @@ class SparseCausalGraph(EdgeExports):
             ordered = column[order]
             ordered.setflags(write=False)
             object.__setattr__(self, name, ordered)
-        for name, value in (("names", names), ("causes", causes), ("metadata", as_json(self.metadata))):
+        shares = as_unit_shares(self.unit_shares, (len(names), len(causes)))
+        head = {"names": names, "causes": causes, "metadata": as_json(self.metadata), "unit_shares": shares}
+        for name, value in head.items():
             object.__setattr__(self, name, value)
 
     @property
@@ -101,6 +106,19 @@ class SparseCausalGraph(EdgeExports):
         every = csr_array((self.score, (self.effect, self.cause)), shape=self.shape)
         dense: Array = every[rows].toarray()
         return dense
+
+    def lags_at(self, effect: Indices, cause: Indices) -> Indices:
+        """(n,) lag of each pair, by number; 0 where it was not kept."""
+        assert self.lag is not None
+        own = self.effect.astype(np.int64) * len(self.causes) + self.cause
+        order = np.argsort(own)
+        own, wanted = own[order], np.asarray(effect, dtype=np.int64) * len(self.causes) + cause
+        place = np.searchsorted(own, wanted)
+        lags = np.zeros(len(wanted), dtype=np.int64)
+        # One more than there are, which nobody asks for.
+        found = np.flatnonzero(np.append(own, -1)[place] == wanted)
+        lags[found] = self.lag[order[place[found]]]
+        return lags
 
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
         check_selection(threshold, top_k, density)
@@ -123,7 +141,9 @@ class SparseCausalGraph(EdgeExports):
         InputError : the file cannot be written.
         """
         arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
-        write_graph(path, {**arrays, "n_lags": np.array(self.n_lags)}, self.names, self.causes, self.metadata)
+        shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
+        rest = {"n_lags": np.array(self.n_lags), **shares}
+        write_graph(path, {**arrays, **rest}, self.names, self.causes, self.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SparseCausalGraph:
@@ -143,4 +163,6 @@ class SparseCausalGraph(EdgeExports):
         """From the arrays of a file."""
         columns = {name: arrays[name] for name in ("effect", "cause", "score", "lag", "sign")}
         head = {name: arrays[name] for name in ("names", "causes", "metadata")}
-        return cls(**columns, **head, n_lags=int(arrays["n_lags"]))
+        shape = len(head["names"]), len(head["causes"] or head["names"])
+        shares = UnitShares.from_arrays(arrays, shape)
+        return cls(**columns, **head, n_lags=int(arrays["n_lags"]), unit_shares=shares)

@@ -122,6 +122,29 @@ class SetMLP(nn.Module):
         return _SILU.slope(pre) * self.readout[targets][:, None]
 
     @torch.no_grad()
+    def gradient_parts(self, x: Tensor, targets: Tensor) -> Tensor:
+        """Mean absolute parts of the gradient by each input of the sets: (T, K, 3), linear, of its spline, of the units.
+
+        A slope that is the same in all windows is linear, whichever makes it: with s the skip weight, f' the spline's slope, u
+        that of the units and m their means over windows, |s + m(f') + m(u)|, m|f' - m(f')| and m|u - m(u)|.
+
+        x (N, L, C), targets (T,); 0 where a set is smaller.
+        """
+        columns = self.columns[targets]
+        z = self._read(x, columns)
+        linear, parts = self.skip[targets], [torch.bmm(self.slopes(z, targets), self.encoder[targets])]
+        if self.splines is not None:
+            parts.insert(0, own_values(z, self.splines[targets], basis_of(self.splines.shape[2]), derivative=1))
+        varying = []
+        for part in parts:
+            mean = part.mean(1)
+            linear = linear + mean
+            varying.append(part.sub_(mean[:, None]).abs_().mean(1))
+        if self.splines is None:
+            varying.insert(0, torch.zeros_like(linear))
+        return torch.stack([linear.abs(), *varying], -1) * (columns >= 0)[..., None]
+
+    @torch.no_grad()
     def start(self, columns: Tensor, networks: Networks) -> None:
         """Take sets (E, K) of any size, no input twice in a row, and the weights of networks that were trained on them."""
         self._resize(columns.shape[1])

@@ -97,18 +97,19 @@ def mean_over(
         with torch.no_grad():
             rows = None if targets is None else targets.to(x.device)
             pieces = jacobian_pieces(model, x, rows, encoder=encoder, readout=readout)
-            absolute, signed = (_by_lag(t, pieces) for t in means(pieces, backend, precision))
+            absolute, signed = (by_lag(t, pieces) for t in means(pieces, backend, precision))
             found.add(absolute, signed, len(x))
     if found.absolute is None:
         raise ValueError("no windows to average gradients over")
     return found
 
 
-def _by_lag(columns: Tensor, pieces: Pieces) -> Tensor:
-    """(E, Q) -> (effect, cause, lag), most recent first."""
+def by_lag(columns: Tensor, pieces: Pieces) -> Tensor:
+    """(..., E, Q) -> (..., effect, cause, lag), most recent first."""
     if isinstance(pieces, FactorPieces):
         return lag_major(columns, pieces.model.n_lags)
     if len(pieces.window_shape) == 1:
         return columns.unsqueeze(-1)
     # In the order of the windows: (E, L, C), oldest step first.
-    return torch.unflatten(columns, 1, pieces.window_shape).flatten(2).flip(1).movedim(1, -1)
+    n_steps = pieces.window_shape[0]
+    return torch.unflatten(columns, -1, (n_steps, -1)).flip(-2).movedim(-2, -1)

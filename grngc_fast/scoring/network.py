@@ -17,6 +17,7 @@ from ..jacobian import ModulePieces, factors_at, jacobian_pieces
 from ..series import Windows
 from .blocks import score_blocks
 from .sinks import DenseScores, Graph, KeptEdges, ScoreFiles, ScoreSink, dense_bytes
+from .unit_shares import unit_shares
 
 # Flops that scores may cost before a sample of the windows is taken: half a minute of 2 cores or of a GPU.
 EXACT_FLOPS = {"cpu": 4e12, "cuda": 4e14}
@@ -90,8 +91,9 @@ def score_graph(
     """Score every cause of every effect.
 
     A sample of windows is drawn without replacement; the graph then has standard errors, which concern the windows left
-    out, not the data that were never seen. The metadata get `score_windows`, `score_windows_total` and of a sample
-    `score_standard_error`, the median over effects of the relative standard error of the strongest cause.
+    out, not the data that were never seen. Of a network of sets the graph has `unit_shares`. The metadata get `score_windows`,
+    `score_windows_total` and of a sample `score_standard_error`, the median over effects of the relative standard error of the
+    strongest cause.
 
     Parameters
     ----------
@@ -123,7 +125,9 @@ def score_graph(
         error = sink.take(blocks, to_the_end=world.size > 1)
     found = {"score_windows": n_windows, "score_windows_total": total}
     with world.refused_together():
-        return sink.graph({**metadata, **found, **({} if error is None else {"score_standard_error": error})})
+        graph = sink.graph({**metadata, **found, **({} if error is None else {"score_standard_error": error})})
+        shares = unit_shares(network, windows, graph)
+        return graph if shares is None else graph.with_unit_shares(shares)
 
 
 def affordable_windows(network: nn.Module, some: Tensor, n_targets: int) -> int:

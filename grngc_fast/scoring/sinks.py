@@ -88,7 +88,7 @@ class DenseScores(ScoreSink):
 
     def __init__(self, names: tuple[str, ...], causes: tuple[str, ...]) -> None:
         super().__init__(names, causes)
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._arrays: dict[str, Any] = {}
 
     def add(self, block: ScoreBlock) -> None:
         for name, rows in _dense(block).items():

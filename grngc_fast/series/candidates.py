@@ -51,6 +51,34 @@ class CandidateEdges:
         """Columns that a network reads: the causes, then the effects that read their own past beside them."""
         return np.concatenate([self.causes, self.effects[self.own_past]])
 
+    def places(
+        self, pairs: Iterable[tuple[Any, Any]], names: Sequence[str], what: str = "edges"
+    ) -> list[tuple[int, int]]:
+        """(row, column) of pairs (source, target), by name or column of the table, among the effects and the causes.
+
+        `what` : what an error calls them.
+
+        Raises
+        ------
+        InputError : a series that is unknown, a target that is not forecast, a source that is no candidate cause.
+        """
+        column = {name: i for i, name in enumerate(names)}
+        row_of, cause_of = ({int(c): k for k, c in enumerate(side)} for side in (self.effects, self.causes))
+        found = []
+        for pair in pairs:
+            source, target = (_column(what, item, column, len(names)) for item in pair)
+            row, cause = row_of.get(target), cause_of.get(source)
+            if row is None:
+                raise InputError(
+                    f"{what}: {names[target]!r} is not among the targets, so it has no forecast; name a target"
+                )
+            if cause is None or (self.allowed is not None and not self.allowed[row, cause]):
+                raise InputError(
+                    f"{what}: {names[source]!r} is no candidate cause of {names[target]!r}; name one that the fit may find"
+                )
+            found.append((row, cause))
+        return found
+
 
 def candidate_edges(
     names: Sequence[str],
