@@ -147,7 +147,7 @@ def _set_options(options: FitOptions) -> SetOptions:
 
 
 def _is_whole(value: Any, least: int) -> bool:
-    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and value >= least
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and int(value) >= least
 
 
 def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
@@ -175,7 +175,7 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     if named == "auto":
         model = "mlp" if evidence is None else evidence.model
     lam = given_lam if given_lam is not None else DEFAULT_LAM if evidence is None else evidence.lam
-    weighed = evidence and evidence.sets
+    weighed = None if evidence is None else evidence.sets
     if named == "sets" and given_lam is None and weighed is not None:
         lam = weighed.lam
     if model == "sets" and weighed is not None and set_options is not None:

@@ -21,7 +21,8 @@ from .sets import WorkingSets
 from .state import SetState
 from .tile import judged, strongest_inputs, take_round, without
 
-Given, Found = TypeVar("Given"), TypeVar("Found")
+Given = TypeVar("Given")
+Found = TypeVar("Found")
 # Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where a step
 # is 40 launches whatever the tile, many (not measured).
 FEWEST, TILE, GPU_TILE = 16, 125, 4096
