@@ -12,6 +12,7 @@ from grngc_fast.training.working_sets.features import cosine, ranks, standard
 from grngc_fast.training.working_sets.screen import SMOOTHNESS, Screen
 
 NONE = torch.full((1, 1), -1)
+SMOOTH = pytest.mark.parametrize("smooth", [False, True], ids=["plain", "smooth"])
 
 
 @pytest.fixture(params=[True, False], ids=["int8", "float32"], autouse=True)
@@ -45,29 +46,31 @@ def test_it_sees_inputs_squares_and_products_with_partners(kind, looked_for):
 
 
 @pytest.mark.parametrize("wave", [2.0, 4.0, 8.0])
-def test_it_sees_any_smooth_function_of_an_input(wave, looked_for):
+def test_it_sees_any_smooth_function_of_an_input_where_that_is_asked(wave, looked_for):
     """Which neither a correlation nor that of the square shows."""
     x = inputs(40)
     residual = torch.sin(wave * x[3]) + 1.5 * torch.randn(2000, generator=torch.Generator().manual_seed(5))
-    found = Screen(x)(residual[None], NONE, pairs=looked_for)[0]
+    found, without = (Screen(x, smooth)(residual[None], NONE, pairs=looked_for)[0] for smooth in (True, False))
     assert int(found.argmax()) == 3
     assert found[3] > 1.5 * found.kthvalue(39).values
+    assert without[3] < found[3] / 1.5
 
 
-def test_the_value_is_that_of_the_definition(looked_for):
+@SMOOTH
+def test_the_value_is_that_of_the_definition(looked_for, smooth):
     """The largest of correlations, smooth tests and products, by scipy's distributions."""
     x = inputs(4, 500)
     x[3] = x[3].round().clamp(-1, 1)
     x[3] = standard(x[3][:, None]).T
     r = standard((x[0] + x[1] * x[2] + 0.5 * torch.randn(500))[:, None]).T
-    found = Screen(x)(r, torch.tensor([[2, -1]]), pairs=looked_for)
+    found = Screen(x, smooth)(r, torch.tensor([[2, -1]]), pairs=looked_for)
     partners = range(4) if looked_for else [2]
     for j in range(4):
         alone = [x[j], standard(x[j].square()[:, None])[:, 0]]
         wanted = max(abs(float(f @ r[0]) / 500) for f in alone)
         rank = (stats.rankdata(x[j].numpy()) - 0.5) / 500
         total = np.cumsum([500 * np.corrcoef(np.cos(np.pi * m * rank), r[0])[0, 1] ** 2 for m in range(1, 17)])
-        for m in SMOOTHNESS:
+        for m in SMOOTHNESS if smooth else ():
             chance = stats.chi2.logsf(total[m - 1], m)
             if chance < np.log(0.2):
                 as_normal = -stats.norm.ppf(np.exp(chance) / 2) if chance > -600 else (-2 * chance) ** 0.5
@@ -110,13 +113,14 @@ def test_pairs_that_nothing_else_shows_are_told_from_others():
 
 
 @pytest.mark.parametrize("heavy", [False, True], ids=["even residuals", "uneven residuals"])
-def test_noise_ends_at_one(heavy, looked_for):
+@SMOOTH
+def test_noise_ends_at_one(heavy, looked_for, smooth):
     if heavy and looked_for:
         pytest.skip("the spread of products with the input that the variance depends on is not that of the others")
     x, generator = inputs(150, 600), torch.Generator().manual_seed(1)
     noise = torch.randn(40, 600, generator=generator)
     noise = noise * x[:40].abs() if heavy else noise
-    looks, partners = Screen(x), torch.arange(80).view(40, 2)
+    looks, partners = Screen(x, smooth), torch.arange(80).view(40, 2)
     outside = torch.ones(40, 150, dtype=torch.bool).scatter_(1, partners, False)
     if heavy:
         outside.fill_diagonal_(False)
@@ -132,11 +136,12 @@ def test_sums_that_int32_cannot_hold_are_floats():
     assert float(Screen(x)(x[:1], NONE).amax()) == pytest.approx(1, abs=0.01)
 
 
-def test_inputs_that_do_not_change_are_no_noise():
+@SMOOTH
+def test_inputs_that_do_not_change_are_no_noise(smooth):
     x = inputs(100, 400)
     x[40:] = 0
     noise = torch.randn(3, 400, generator=torch.Generator().manual_seed(2))
-    looks, outside = Screen(x), torch.ones(3, 100, dtype=torch.bool)
+    looks, outside = Screen(x, smooth), torch.ones(3, 100, dtype=torch.bool)
     assert (looks.excess(looks(noise, NONE.expand(3, 1)), outside, 1) < 1.1).all()
     still = looks.excess(looks(torch.zeros(3, 400), NONE.expand(3, 1)), outside, 1)
     assert not still.any()

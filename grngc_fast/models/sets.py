@@ -92,6 +92,11 @@ class SetMLP(nn.Module):
         self.splines = nn.Parameter(torch.zeros(n_targets, size, n_splines)) if n_splines else None
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or len(x) <= self.score_batch:
+            return self._forecast(x)
+        return torch.cat([self._forecast(some) for some in x.split(self.score_batch)])
+
+    def _forecast(self, x: Tensor) -> Tensor:
         z = self._read(x, self.columns)
         hidden = _SILU.value(torch.baddbmm(self.encoder_bias[:, None], z, self.encoder.mT))
         forecast = torch.bmm(self.readout[:, None], hidden.mT) + torch.bmm(self.skip[:, None], z.mT)

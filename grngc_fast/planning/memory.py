@@ -13,7 +13,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..models import FORECASTERS, SetMLP, build
-from ..models.sets import SCORE_ELEMENTS, SPLINE_NUMBERS
+from ..models.sets import SCORE_ELEMENTS
 from ..scoring.blocks import BLOCK_BYTES, BLOCK_COPIES
 from ..scoring.sinks import FLOAT, dense_bytes
 from ..series import PreparedSeries
@@ -41,6 +41,8 @@ BLOCK_SHARE, BLOCK_ARRAYS = 1.8, 4.7
 FIXED, SETS_FIXED = 125 * 2**20, 80 * 2**20
 # Of working sets: how far the largest grow; arrays of the windows while they are prepared, and of a tile's evidence.
 GROWTH, WINDOW_ARRAYS, TILE_ARRAYS = 3, 8, 8
+# Numbers that a step keeps of one input's splines.
+SPLINE_STEP = 40
 
 
 @dataclass(frozen=True, repr=False)
@@ -247,7 +249,7 @@ def _sets(network: SetMLP, n_effects: int, n_inputs: int, n_steps: int) -> _Need
     tiles = torch.get_num_threads() * tile * (read + TILE_ARRAYS * n_inputs)
     start = FLOAT * (n_steps * (WINDOW_ARRAYS * n_inputs + 2 * n_effects) + tiles)
     rows = min(n_effects, max(1, BLOCK_BYTES // (BLOCK_COPIES * FLOAT * n_inputs)))
-    window = n_effects * ((3 + (SPLINE_NUMBERS if splines else 0)) * width + 4 * units)
+    window = n_effects * ((3 + (SPLINE_STEP if splines else 0)) * width + 4 * units)
     return _Needs(parameters, start, window, FLOAT * SCORE_ELEMENTS * rows, SETS_FIXED)
 
 

@@ -23,6 +23,7 @@ class SetData:
     own : (E, L) which columns a target's own past are, -1 for none; L = 0 where no target has one.
     edges : whose `allowed` limits the sets.
     n_inputs, n_lags : Q and L.
+    smooth : whether inputs are screened for any smooth function of one.
     """
 
     columns: Tensor
@@ -31,9 +32,10 @@ class SetData:
     edges: CandidateEdges | None
     n_inputs: int
     n_lags: int
+    smooth: bool = False
 
     @classmethod
-    def of(cls, windows: Windows, edges: CandidateEdges | None) -> SetData:
+    def of(cls, windows: Windows, edges: CandidateEdges | None, smooth: bool = False) -> SetData:
         """Of windows whose input columns are those of `edges`; None for all series and all pairs."""
         x, y = windows.columns(), windows.targets().T.contiguous()
         n_lags, n_own = windows.n_lags, 0 if edges is None else len(edges.own_past)
@@ -45,12 +47,12 @@ class SetData:
             at = torch.arange(n_lags, device=y.device) * n_own + torch.arange(n_own, device=y.device)[:, None]
             own[torch.as_tensor(edges.own_past, device=y.device)] = causes.shape[1] + at
         columns = torch.cat([causes.T, own_past.T, torch.zeros_like(x[:, :1]).T])
-        return cls(columns, y, own, edges, causes.shape[1], n_lags)
+        return cls(columns, y, own, edges, causes.shape[1], n_lags, smooth)
 
     @cached_property
     def screen(self) -> Screen:
         """Of the causes."""
-        return Screen(self.columns[: self.n_inputs])
+        return Screen(self.columns[: self.n_inputs], self.smooth)
 
     def read(self, targets: Tensor, columns: Tensor, windows: slice | Tensor = slice(None)) -> Tensor:
         """(T, n, K + L), each target's own inputs in some windows."""

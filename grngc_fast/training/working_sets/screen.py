@@ -12,9 +12,9 @@ from .features import Products, cosine, ranks, standard
 
 # The first 2, 4, 8 and 16 cosines of an input's rank together are a test of any smooth function of it.
 SMOOTHNESS = (2, 4, 8, 16)
-# Independent normal numbers whose maximum is distributed as that of the evidence of an input alone: at the median 4.1, at a
-# chance of 1e-4 4.5 (400,000 pairs of noise).
-ALONE = 4
+# Independent normal numbers whose maximum is distributed as that of the evidence of an input alone: correlations with it and with
+# its square; with smooth tests besides at the median 4.1, at a chance of 1e-4 4.5 (400,000 pairs of noise).
+ALONE, ALONE_SMOOTH = 2, 4
 # Up to so many inputs all products of two of them are looked at, N Q^2 operations a target: below the first always, below the
 # second where `pairs_matter`. Where there are more, those of so many inputs with all others.
 ALWAYS_PAIRS, MOST_FOR_PAIRS, SHORTLIST = 400, 1500, 64
@@ -47,13 +47,15 @@ class Screen:
     Parameters
     ----------
     rows : (Q, N) inputs of mean 0 and variance 1, or 0 where they do not change.
+    smooth : whether smooth tests are among the evidence.
     """
 
-    def __init__(self, rows: Tensor) -> None:
+    def __init__(self, rows: Tensor, smooth: bool = False) -> None:
         self._rows, self._product = rows, Products(rows.shape[1], rows.device)
-        cut, rank = self._product.cut, ranks(rows)
+        cut, self._alone_features = self._product.cut, ALONE_SMOOTH if smooth else ALONE
         self._inputs, self._squares = cut(standard(rows.T).T), cut(standard(rows.square().T).T)
-        self._cosines = [cut(cosine(rank, m)) for m in range(1, SMOOTHNESS[-1] + 1)]
+        rank = ranks(rows) if smooth else rows
+        self._cosines = [cut(cosine(rank, m)) for m in range(1, SMOOTHNESS[-1] + 1)] if smooth else []
 
     def __call__(
         self,
@@ -117,7 +119,7 @@ class Screen:
 
         Of the spread that the median of the evidence has: residuals of unequal variance widen it.
         """
-        n_features, n_windows = n_partners + ALONE, self._rows.shape[1]
+        n_features, n_windows = n_partners + self._alone_features, self._rows.shape[1]
         n_outside = outside.sum(1)
         noise = (2 * (n_features * n_outside.clamp_min(1) / CHANCE).log() / n_windows).sqrt()
         # Inputs that do not change say nothing of the spread.
@@ -132,7 +134,7 @@ class Screen:
         """(E, Q) evidence of each input alone for cut residuals."""
         unit, n_windows = self._product.unit, self._rows.shape[1]
         best = torch.maximum(self._product(own, self._inputs), self._product(own, self._squares)).float().div_(unit)
-        total = torch.zeros_like(best)
+        total = torch.zeros_like(best) if self._cosines else best
         for m, feature in enumerate(self._cosines, 1):
             found = self._product(own, feature).float().div_(unit)
             total.addcmul_(found, found)

@@ -57,7 +57,8 @@ def find_sets(
     edges : the candidates, where not every target may read every series; own pasts beside them are read without a penalty.
     """
     world = World() if world is None else world
-    data = SetData.of(windows, edges)
+    # What a network of no splines cannot make use of is not looked for.
+    data = SetData.of(windows, edges, smooth=options.splines > 0)
     search = _Search(data, options, seed, world, lam)
     with tqdm(disable=verbose < 1 or world.rank > 0, unit=" steps", dynamic_ncols=True) as bar:
         while len(search.active) and search.round < options.rounds:
