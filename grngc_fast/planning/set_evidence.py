@@ -22,9 +22,9 @@ MAX_TARGETS = 64
 # agreement of .81 to .86; on DREAM3, where they forecast better and find worse, by .01 to .07 at .76 to .79.
 MARGIN, MATERIAL, AGREEMENT = 2.0, 0.1, 0.81
 # With splines their inputs agree less, and the margin, over targets of very unequal gains, is large. They win where what they
-# forecast beyond linear forecasters goes with what happens by so many standard errors: of 300 steps of sums of sin 2x 4 to 6, of
-# tanh 2x 3 to 4, of noise, of a vector autoregression and of what linear forecasters do as well 1.5 and less.
-CLEARLY, SPLINED_AGREEMENT = 3.0, 0.7
+# forecast beyond linear forecasters goes with what happens by so many standard errors: of 300 steps of sums of sin 2x 2.6 to 6, of
+# tanh 2x 3 to 4; of noise, of autoregressions and of what linear forecasters do as well 2 and less.
+CLEARLY, SPLINED_AGREEMENT = 2.5, 0.7
 # Among fewer inputs than this agreement is no news.
 COMPARED_INPUTS, ENOUGH_INPUTS = 3, 8
 # Fewer targets do not tell their spread.
@@ -122,8 +122,7 @@ def weigh_sets(
     linear_forecast = linear.forecast(held_out.columns())
     linear_errors = (linear_forecast - held_out.targets()).square()
     n_inputs = linear.weight.shape[1]
-    options = options.among(n_inputs)
-    rounds = options.short_rounds + 1
+    rounds = options.among(n_inputs).short_rounds + 1
     # The few targets that need more rounds do not decide.
     options = replace(options, rounds=rounds, short_rounds=rounds - 1)
     size, splines = set_size or _set_size(linear, options), SPLINES if n_splines is None else n_splines
@@ -152,7 +151,7 @@ def weigh_sets(
         plain=plain.path,
         splined=(better if better.options.splines else splined).path,
         n_splines=better.options.splines,
-        clarity=better.clarity[better.best],
+        clarity=max(kind.clarity[kind.best] for kind in ((plain,) if better is plain else (splined, better))),
         to_beat=float(linear_errors.mean()),
         margin=MARGIN * _standard_error(linear_errors - better.errors[better.best]),
         set_size=better.options.set_size,
