@@ -22,8 +22,8 @@ MAX_TARGETS = 64
 # agreement of .81 to .86; on DREAM3, where they forecast better and find worse, by .01 to .07 at .76 to .79.
 MARGIN, MATERIAL, AGREEMENT = 2.0, 0.1, 0.81
 # With splines their inputs agree less, and the margin, over targets of very unequal gains, is large. They win where what they
-# forecast beyond linear forecasters goes with what happens by so many standard errors: of 300 steps of sums of sin 2x 2.6 to 6, of
-# tanh 2x 3 to 4; of noise, of autoregressions and of what linear forecasters do as well 2 and less.
+# forecast beyond linear forecasters goes with what happens by so many standard errors: of 300 steps of sums of sin 2x 2.6 to 6,
+# of tanh 2x 3 to 4; of noise, of autoregressions and of what linear forecasters do as well 2 and less.
 CLEARLY, SPLINED_AGREEMENT = 2.5, 0.7
 # Among fewer inputs than this agreement is no news.
 COMPARED_INPUTS, ENOUGH_INPUTS = 3, 8

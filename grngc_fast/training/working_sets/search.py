@@ -23,9 +23,9 @@ from .tile import judged, strongest_inputs, take_round, without
 
 Given = TypeVar("Given")
 Found = TypeVar("Found")
-# Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where a step
-# is 40 launches whatever the tile, many (not measured).
-FEWEST, TILE, GPU_TILE = 16, 125, 4096
+# Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where every
+# target is a program of one kernel and 1188 run at a time (H100, 528 with splines), many (not measured).
+FEWEST, TILE, GPU_TILE = 16, 125, 16384
 # Targets times windows of a tile at most: its residuals, and their products, of very long series.
 TILE_NUMBERS = 2**23
 # Targets of which it is found out whether pairs matter, and how many of them have to show it.
