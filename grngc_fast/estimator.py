@@ -52,11 +52,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     ----------
     model : "auto", "mlp", "sets", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
         (N, L, P), oldest step first, to forecasts (N, P). "sets" is a small network for each target of its own set of the
-        lagged series, found in rounds of screening and training. "auto" takes it where there are 150 windows and it forecasts
-        held-out ones better than linear forecasters, by two standard errors and either a thirteenth of their error or with
-        causes that two penalty strengths agree on; else "mlp". A module is copied for every fit, with the weights that it has;
-        if it offers `jacobian_factors` (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are
-        looked for.
+        lagged series, found in rounds of screening and training: SiLU units of all inputs of the set, a linear path and, where
+        held-out windows ask for them, splines of each input. "auto" takes it where there are 150 windows and it forecasts
+        held-out ones better than linear forecasters, by two standard errors and either a tenth of their error or with
+        causes that two penalty strengths agree on, or where what its splines add is clear by two and a half; else "mlp". A
+        module is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
+        (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
         least held-out error of penalised linear forecasters from 250 windows on, or of working sets the largest that is within a
@@ -83,9 +84,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
-        "order": 2} of "kan", {"set_size": 48} of "sets" or {"kernel_size": 3} of "tcn". Without grid and grid_range the splines
-        of "kan" cover [-2.5, 2.5], where nearly all of the standardised series lie, with five cells where there are 24 windows to
-        an input (P * L) or held-out ones are forecast better by more than a standard error than with two, and with two else.
+        "order": 2} of "kan", {"set_size": 48, "n_splines": 20} of "sets" or {"kernel_size": 3} of "tcn". Without grid and
+        grid_range the splines of "kan" cover [-2.5, 2.5], where nearly all of the standardised series lie, with five cells where
+        there are 24 windows to an input (P * L) or held-out ones are forecast better by more than a standard error than with two,
+        and with two else.
     regulators : the only series that may be causes, as names or column indices; default all. The network reads no others,
         so that fit and scores cost P x regulators.
     targets : the only series that are forecast and may be effects, likewise.

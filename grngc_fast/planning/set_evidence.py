@@ -58,8 +58,9 @@ class SetEvidence:
 
     Attributes
     ----------
-    plain, splined : (lam, error) without and with splines, of the better number of these; empty where they were not tried.
-    n_splines : of each input in those that forecast better; 0 for none.
+    plain, splined, coarse : (lam, error) without splines, with, and with half as many; empty where they were not tried.
+    n_splines : of each input in those that were chosen; 0 for none.
+    error : their least.
     clarity : standard errors by which the covariance of what the better kind forecasts beyond linear forecasters, and what
     happens
         beyond them, is above 0.
@@ -72,18 +73,15 @@ class SetEvidence:
 
     plain: tuple[tuple[float, float], ...]
     splined: tuple[tuple[float, float], ...]
+    coarse: tuple[tuple[float, float], ...]
     n_splines: int
+    error: float
     clarity: float
     to_beat: float
     margin: float
     set_size: int
     agreement: float
     lam: float
-
-    @property
-    def error(self) -> float:
-        """The least of the better kind."""
-        return min(error for _, error in (self.splined if self.n_splines else self.plain))
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
@@ -149,8 +147,10 @@ def weigh_sets(
         better = splined if splined.ahead_of(coarse) else coarse
     return SetEvidence(
         plain=plain.path,
-        splined=(better if better.options.splines else splined).path,
+        splined=splined.path,
+        coarse=coarse.path,
         n_splines=better.options.splines,
+        error=better.means[better.best],
         clarity=max(kind.clarity[kind.best] for kind in ((plain,) if better is plain else (splined, better))),
         to_beat=float(linear_errors.mean()),
         margin=MARGIN * _standard_error(linear_errors - better.errors[better.best]),
