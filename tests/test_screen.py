@@ -102,7 +102,9 @@ def test_what_matters_by_one_another_alone_is_found_through_its_trace(monkeypatc
     assert Screen(x)(residual, partners, outside)[0, 5] < 0.2
 
 
-def test_pairs_that_nothing_else_shows_are_told_from_others():
+@pytest.mark.parametrize("most", [400, 0], ids=["all pairs", "shortlist"])
+def test_pairs_that_nothing_else_shows_are_told_from_others(most, monkeypatch):
+    monkeypatch.setattr(screen, "MOST_FOR_PAIRS", most)
     x, generator = inputs(90), torch.Generator().manual_seed(3)
     noise = torch.randn(3, 2000, generator=generator)
     residual = torch.stack([x[3] * x[5], x[3], torch.zeros(2000)]) + noise

@@ -77,23 +77,19 @@ class Screen:
         """
         r = standard(residual.T).T.contiguous()
         best = self._alone(self._product.cut(r))
-        if pairs and len(self._rows) <= MOST_FOR_PAIRS:
-            return torch.maximum(best, self._all_products(r), out=best)
-        self._with_products(best, r, partners, both)
-        if outside is not None:
-            self._with_products(best, r, strongest(best, outside, partners.shape[1]), both=True)
-        if pairs:
-            spread = self._product(self._product.cut(standard(r.abs().T).T), self._squares).float()
-            self._with_products(best, r, strongest(spread, outside, SHORTLIST), both=True)
-        return best
+        if not (pairs and self._all_pairs):
+            self._with_products(best, r, partners, both)
+            if outside is not None:
+                self._with_products(best, r, strongest(best, outside, partners.shape[1]), both=True)
+        return self._with_pairs(best, r, outside) if pairs else best
 
     def pairs_alone(self, residual: Tensor, partners: Tensor, outside: Tensor) -> Tensor:
         """(E,) whether products of pairs show an input outside that nothing else shows, for residuals (E, N)."""
         cheap, n_partners = self(residual, partners, outside), 2 * partners.shape[1]
-        r = standard(residual.T).T.contiguous()
-        dear = torch.maximum(cheap, self._all_products(r))
+        dear = self._with_pairs(cheap.clone(), standard(residual.T).T.contiguous(), outside)
         hidden = outside & (cheap <= self._noise(cheap, outside, n_partners)[:, None])
-        return ((dear > CLEARLY * self._noise(dear, outside, len(self._rows))[:, None]) & hidden).any(1)
+        clear = dear > CLEARLY * self._noise(dear, outside, self._n_partners(n_partners))[:, None]
+        return (clear & hidden).any(1)
 
     def linear(self, residual: Tensor) -> Tensor:
         """(E, Q) absolute correlations of residuals (E, N) with the inputs alone."""
@@ -110,9 +106,16 @@ class Screen:
         evidence, outside : (E, Q), as returned by the call, and which inputs might still be taken.
         n_partners : M. pairs : as in the call.
         """
-        if pairs:
-            n_partners = len(self._rows) if len(self._rows) <= MOST_FOR_PAIRS else n_partners + SHORTLIST
+        n_partners = self._n_partners(n_partners) if pairs else n_partners
         return evidence.masked_fill(~outside, 0.0).amax(1) / self._noise(evidence, outside, n_partners)
+
+    @property
+    def _all_pairs(self) -> bool:
+        return len(self._rows) <= MOST_FOR_PAIRS
+
+    def _n_partners(self, n_partners: int) -> int:
+        """Where pairs are looked for."""
+        return len(self._rows) if self._all_pairs else n_partners + SHORTLIST
 
     def _noise(self, evidence: Tensor, outside: Tensor, n_partners: int) -> Tensor:
         """(E,) the largest of (M + ALONE) Q independent normal correlations at a chance of `CHANCE`.
@@ -152,6 +155,14 @@ class Screen:
                 at = partner.clamp_min(0)[:, None]
                 best.scatter_(1, at, torch.maximum(best.gather(1, at), found.amax(1, keepdim=True)))
             torch.maximum(best, found, out=best)
+
+    def _with_pairs(self, best: Tensor, r: Tensor, outside: Tensor | None) -> Tensor:
+        """Raise the evidence of inputs to that of their products with all others, or with those of the shortlist."""
+        if self._all_pairs:
+            return torch.maximum(best, self._all_products(r), out=best)
+        spread = self._product(self._product.cut(standard(r.abs().T).T), self._squares).float()
+        self._with_products(best, r, strongest(spread, outside, SHORTLIST), both=True)
+        return best
 
     def _all_products(self, r: Tensor) -> Tensor:
         """(E, Q) the largest of each input's products with all others."""
