@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csr_array
 
 from grngc_fast import GRNGC, InputError, causal_scores, evaluate, gradient_l1
-from grngc_fast.datasets import lorenz96
+from grngc_fast.datasets import lorenz96, product
 from grngc_fast.distributed import World
 from grngc_fast.models import OwnPast, SetMLP
 from grngc_fast.planning import start_sets
@@ -197,6 +197,24 @@ def test_sets_never_shrink(size, largest, windows):
     found = find_sets(windows, 0.2, options, seed=0)
     assert (found.columns >= 0).sum(1).min() >= size
     assert found.columns.shape[1] > size or size > largest
+
+
+@pytest.mark.parametrize(
+    "system", [product, lambda *given, seed: lorenz96(*given, 40.0, seed=seed)], ids=["pairs", "chaos"]
+)
+def test_pairs_are_looked_for_where_they_matter(system, monkeypatch):
+    """As if the inputs were many."""
+    monkeypatch.setattr(search, "ALWAYS_PAIRS", 10)
+    asked, take_round = [], search.take_round
+
+    def noted(*given):
+        asked.append(given[-1])
+        return take_round(*given)
+
+    monkeypatch.setattr(search, "take_round", noted)
+    data = system(60, 900, seed=1)
+    find_sets(prepare(data.X, 1).windows, 0.2, QUICK, seed=0)
+    assert all(asked) if system is product else not any(asked)
 
 
 def test_the_threads_of_a_search_leave_torch_as_it_was(windows):
