@@ -19,6 +19,8 @@ _SILU = ACTIVATIONS["silu"]
 SCORE_ELEMENTS = 2**15
 # Cubic ones of one cell.
 FEWEST_SPLINES = ORDER + 1
+# Sets that are no larger are not told apart.
+FEW_COLUMNS = 8
 # Of the splines of one input: numbers while they are read, and operations.
 SPLINE_NUMBERS, SPLINE_FLOPS = 12, 48
 
@@ -97,28 +99,36 @@ class SetMLP(nn.Module):
         return torch.cat([self._forecast(some) for some in x.split(self.score_batch)])
 
     def _forecast(self, x: Tensor) -> Tensor:
-        z = self._read(x, self.columns)
-        hidden = _SILU.value(torch.baddbmm(self.encoder_bias[:, None], z, self.encoder.mT))
-        forecast = torch.bmm(self.readout[:, None], hidden.mT) + torch.bmm(self.skip[:, None], z.mT)
-        forecast = forecast.squeeze(1).mT + self.readout_bias
-        if self.splines is None:
-            return forecast
-        return forecast + own_values(z, self.splines, basis_of(self.splines.shape[2])).sum(2).mT
+        rows, groups = self._rows(x), self._groups(self.columns)
+        parts = []
+        for at, k in groups:
+            z = rows[self.columns[at, :k]].mT
+            hidden = _SILU.value(torch.baddbmm(self.encoder_bias[at][:, None], z, self.encoder[at, :, :k].mT))
+            forecast = torch.bmm(self.readout[at][:, None], hidden.mT) + torch.bmm(self.skip[at, :k][:, None], z.mT)
+            forecast = forecast.squeeze(1) + self.readout_bias[at][:, None]
+            if self.splines is not None:
+                forecast = forecast + own_values(z, self.splines[at, :k], basis_of(self.splines.shape[2])).sum(2)
+            parts.append(forecast)
+        if len(parts) == 1:
+            return parts[0].mT
+        order = torch.cat([at for at, _ in groups]).argsort()
+        return torch.cat(parts)[order].mT
 
     def jacobian_factors(self, x: Tensor, targets: Tensor | None = None) -> GroupedFactors:
         """Factors of d forecast / d x at x (N, L, C); rows `targets` or all."""
-        parts = (self.columns, self.encoder, self.encoder_bias, self.readout, self.skip)
-        columns, encoder, bias, readout, skip = (p if targets is None else p[targets] for p in parts)
-        z = self._read(x, columns)
-        slopes = _SILU.slope(torch.baddbmm(bias[:, None], z, encoder.mT)).transpose(0, 1)
-        rows = torch.arange(len(columns), device=x.device)
-        varying = None
-        if self.splines is not None:
-            splines = self.splines if targets is None else self.splines[targets]
-            varying = own_values(z, splines, basis_of(splines.shape[2]), derivative=1)
-        block = Block(readout[:, None], encoder, slopes, skip[:, None], rows[:, None], columns, varying)
+        rows, blocks = self._rows(x), []
+        wanted = torch.arange(self.n_targets, device=x.device) if targets is None else targets
+        for place, k in self._groups(self.columns[wanted]):
+            at, varying = wanted[place], None
+            columns, encoder = self.columns[at, :k], self.encoder[at, :, :k]
+            z = rows[columns].mT
+            slopes = _SILU.slope(torch.baddbmm(self.encoder_bias[at][:, None], z, encoder.mT)).transpose(0, 1)
+            if self.splines is not None:
+                varying = own_values(z, self.splines[at, :k], basis_of(self.splines.shape[2]), derivative=1)
+            skip = self.skip[at, :k][:, None]
+            blocks.append(Block(self.readout[at][:, None], encoder, slopes, skip, place[:, None], columns, varying))
         # Lag and series are one index here.
-        return GroupedFactors((block,), len(x), len(columns), self.n_series * self.n_lags, 1)
+        return GroupedFactors(tuple(blocks), len(x), len(wanted), self.n_series * self.n_lags, 1)
 
     def slopes(self, z: Tensor, targets: Tensor) -> Tensor:
         """(T, N, h) of the forecasts of `targets` with respect to each unit's input, readout included; z (T, N, K or more)."""
@@ -170,15 +180,33 @@ class SetMLP(nn.Module):
     @property
     def score_batch(self) -> int:
         """Windows to score at a time: each batch passes over all E x Q scores, of which it changes few."""
-        splines = 0 if self.splines is None else SPLINE_NUMBERS
-        return max(1, SCORE_ELEMENTS // ((1 + splines) * self.skip.shape[1] + 4 * self.readout.shape[1]))
+        splines, size = 0 if self.splines is None else SPLINE_NUMBERS, float((self.columns >= 0).float().sum(1).mean())
+        return max(1, int(SCORE_ELEMENTS / ((1 + splines) * size + 4 * self.readout.shape[1])))
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """(Q + 1, N), windows of each input; the last row is 0, which is what -1 reads."""
+        check_inputs(x, self.n_lags, self.n_series)
+        return F.pad(x.flip(1).permute(1, 2, 0).flatten(0, 1), (0, 0, 0, 1))
 
     def _read(self, x: Tensor, columns: Tensor) -> Tensor:
         """(E, N, K), zeros for what is padded."""
-        check_inputs(x, self.n_lags, self.n_series)
-        # Rows of the transposed windows are gathered whole; the last one is what -1 reads.
-        rows = F.pad(x.flip(1).permute(1, 2, 0).flatten(0, 1), (0, 0, 0, 1))
-        return rows[columns].mT
+        return self._rows(x)[columns].mT
+
+    @staticmethod
+    def _groups(columns: Tensor) -> list[tuple[Tensor, int]]:
+        """Sets of near sizes together, halving from the largest: which, and how many columns hold them."""
+        k, every = columns.shape[1], torch.arange(len(columns), device=columns.device)
+        if k < 2 * FEW_COLUMNS:
+            return [(every, k)]
+        sizes = ((columns >= 0) * torch.arange(1, k + 1, device=columns.device)).amax(1)
+        groups, largest = [], k
+        while largest > 0:
+            smaller = largest // 2 if largest >= 2 * FEW_COLUMNS else -1
+            some = every[(sizes <= largest) & (sizes > smaller)]
+            if len(some):
+                groups.append((some, largest))
+            largest = smaller
+        return groups
 
     def _resize(self, size: int) -> None:
         """Room for sets of this size, in the same parameters: an optimiser may hold them."""

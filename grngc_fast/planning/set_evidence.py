@@ -139,10 +139,8 @@ def weigh_sets(
         elif several and splined.best == len(SPLINED) - 1:
             splined.at([lam * factor for factor in STRONGER[1:]])
     better = plain if not splined.errors or (plain.errors and plain.ahead_of(splined)) else splined
+    coarse = _Tried(training, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar)
     if better is splined and n_splines is None:
-        coarse = _Tried(
-            training, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar
-        )
         coarse.at(sorted({splined.lams[splined.best], splined.strongest()}))
         better = splined if splined.ahead_of(coarse) else coarse
     return SetEvidence(
