@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import accuracy, growth, guard, models, objective, op, penalty, prototypes, sampling, scale
+from benchmarks import accuracy, families, growth, guard, models, objective, op, penalty, prototypes, sampling, scale
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from grngc_fast import GRNGC
@@ -208,6 +208,25 @@ def test_growth_has_exponents_and_a_picture(tmp_path, monkeypatch):
     assert sum(row.metric.startswith("growth exponent of") for row in rows) == 4
     growth.draw(rows, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_families_are_scored_by_methods_and_a_script_and_drawn(tmp_path, monkeypatch):
+    """A lasso finds what is monotone and not what is even; rows of a file are drawn with those of a run, the later winning."""
+    script = tmp_path / "script.py"
+    script.write_text("print('tanh P=6: AUROC 0.900 AUPRC 0.700  1.5 s')\nprint('other P=6: AUROC 0.1 AUPRC 0.1  1 s')")
+    rows = [row for name in ("tanh", "absolute") for row in families.measure(name, "lasso VAR", 6, 400, seeds=2)]
+    rows += families.yardstick(script, ["tanh"], 6, 400, seeds=1)
+    found = {(row.method, row.metric): row.value for row in rows}
+    assert found["lasso VAR, tanh", "AUROC"] > 0.95 > found["lasso VAR, absolute", "AUROC"]
+    assert found["script, tanh", "AUPRC"] == 0.7
+    assert found["lasso VAR, tanh", "AUROC sd"] >= 0
+    monkeypatch.setattr(families, "read", lambda: [{**{k: str(v) for k, v in vars(rows[0]).items()}, "value": "0.5"}])
+    monkeypatch.setattr(families, "RESULTS", script)
+    assert [row.value for row in families.of_file()] == [0.5]
+    families.draw([*families.of_file(), *rows], tmp_path / "families.png", n_windows=399)
+    assert (tmp_path / "families.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="no rows of 999 windows"):
+        families.draw(rows, tmp_path / "none.png")
 
 
 def test_growth_leaves_out_what_would_take_too_long(monkeypatch, capsys):
