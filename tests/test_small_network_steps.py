@@ -61,20 +61,6 @@ class Problem:
         return self.networks
 
 
-@pytest.fixture
-def _kernels():
-    """The kernel can run here, and writes into memory full of NaN."""
-    pytest.importorskip("triton")
-    if DEVICE == "cpu" and not triton_here.interpreted():
-        pytest.skip("needs a CUDA device or TRITON_INTERPRET=1")
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all(), "memory is not poisoned"
-    yield
-    torch.use_deterministic_algorithms(before)
-
-
 def gradients(given: Problem) -> Networks:
     """By the kernel: Adam's means after one step, over what it weighs a gradient with."""
     from grngc_fast.kernels.small_networks.gpu import launch

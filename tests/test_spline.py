@@ -147,20 +147,6 @@ def test_nan_makes_its_own_window_nan_and_no_other(backend):
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@pytest.fixture
-def _kernels():
-    """The Triton kernels can run here, and write into memory full of NaN."""
-    pytest.importorskip("triton")
-    if DEVICE == "cpu" and not triton_here.interpreted():
-        pytest.skip("needs a CUDA device or TRITON_INTERPRET=1")
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all(), "memory is not poisoned"
-    yield
-    torch.use_deterministic_algorithms(before)
-
-
 def slopes_and_gradients(
     x: Tensor, weights: Tensor, incoming: Tensor, basis: Basis, backend: str, wanted: str = "x weights"
 ) -> list[Tensor]:

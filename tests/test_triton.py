@@ -27,16 +27,6 @@ pytestmark = [
 TOLERANCE = 1e-6
 
 
-@pytest.fixture
-def _poisoned():
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = True
-    assert torch.empty(3).isnan().all(), "memory is not poisoned"
-    yield
-    torch.use_deterministic_algorithms(before)
-
-
 @pytest.fixture(params=["narrow", "wide"])
 def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "wide":

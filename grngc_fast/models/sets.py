@@ -30,9 +30,9 @@ class SetMLP(nn.Module):
 
     f_ik are cubic splines, the units of a Kolmogorov-Arnold network: any function of one input. The SiLU units read all inputs
     of the set: what these do by one another. A lagged series outside of a target's set has gradient zero, as a coordinate
-    outside of a lasso's active set has weight zero:
-    the penalty is that of one network of E h hidden units with a sparse first layer. Work and parameters grow as E K h. The sets
-    are found in rounds (`grngc_fast.training.working_sets`) and given by `start`; before that they are the first K inputs.
+    outside of a lasso's active set has weight zero: the penalty is that of one network of E h hidden units with a sparse first
+    layer. Work and parameters grow as E K (h + G). The sets are found in rounds (`grngc_fast.training.working_sets`) and given by
+    `start`; before that they are the first K inputs.
 
     Parameters
     ----------

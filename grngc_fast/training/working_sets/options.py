@@ -44,9 +44,8 @@ class SetOptions:
         """With more steps where there are few inputs and all is cheap, and more looks where there are very many to look among.
 
         Lorenz-96, F = 40, AUPRC of 300 and 400 steps: P = 20 .9950, .9963, P = 100 .9994, .9995 (3 seeds). Share of the causes
-        inside
-        of the sets: P = 5000 .9994, two short rounds .9993; P = 10,000 .9985, 48 first partners .9988, two short rounds besides
-        .9990, in 77, 72 and 88 s.
+        inside of the sets: P = 5000 .9994, two short rounds .9993; P = 10,000 .9985, 48 first partners .9988, two short rounds
+        besides .9990, in 77, 72 and 88 s.
         """
         if n_inputs <= FEW_INPUTS:
             return replace(self, steps=400)

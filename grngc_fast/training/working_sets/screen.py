@@ -34,9 +34,8 @@ class Screen:
     """The evidence that x_j would help to forecast residuals, in units of a correlation.
 
     The largest of |corr(r, x_j)|, |corr(r, x_j^2)|, Neyman's smooth tests (Skandinavisk Aktuarietidskrift 20, 1937) by the
-    cosines
-    of x_j's rank up to 16, at the correlation of the same probability, and mean products r x_j x_k. Which k depends on whether
-    pairs are looked for:
+    cosines of x_j's rank up to 16, at the correlation of the same probability, and mean products r x_j x_k. Which k depends on
+    whether pairs are looked for:
 
     - not: the target's strongest inputs, and as many outside that have the largest evidence. An input that matters by its product
       with one that shows no sign itself is missed.
@@ -54,8 +53,10 @@ class Screen:
         self._rows, self._product = rows, Products(rows.shape[1], rows.device)
         cut, self._alone_features = self._product.cut, ALONE_SMOOTH if smooth else ALONE
         self._inputs, self._squares = cut(standard(rows.T).T), cut(standard(rows.square().T).T)
-        rank = ranks(rows) if smooth else rows
-        self._cosines = [cut(cosine(rank, m)) for m in range(1, SMOOTHNESS[-1] + 1)] if smooth else []
+        self._cosines = list[Tensor]()
+        if smooth:
+            rank = ranks(rows)
+            self._cosines = [cut(cosine(rank, m)) for m in range(1, SMOOTHNESS[-1] + 1)]
 
     def __call__(
         self,

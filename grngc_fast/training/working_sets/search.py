@@ -104,6 +104,9 @@ class _Search:
             given = self._data, self.state, tiles[number], self._lam, options
             return take_round(*given, self.round, steps, generator, bar.update, self._pairs)
 
+        if not self._all_fit:
+            # Made once, before several threads ask for it.
+            _ = self._data.screen
         self._pairs = self._pairs or self._pairs_matter()
         found = _threaded(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
