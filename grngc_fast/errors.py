@@ -21,3 +21,7 @@ class FitDivergedWarning(RuntimeWarning):
 
 class FactorisationWarning(UserWarning):
     """Layers found in a module do not give its Jacobian; the slower general path was taken instead."""
+
+
+class DataWarning(UserWarning):
+    """A table was read, but something about it should be looked at."""

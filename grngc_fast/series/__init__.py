@@ -2,13 +2,16 @@
 
 from .candidates import CandidateEdges, candidate_edges
 from .prepared import PreparedSeries, prepare
+from .reading import Reading, TimeAxis
 from .table import SeriesTable, as_series_table
 from .windows import Windows
 
 __all__ = [
     "CandidateEdges",
     "PreparedSeries",
+    "Reading",
     "SeriesTable",
+    "TimeAxis",
     "Windows",
     "as_series_table",
     "candidate_edges",

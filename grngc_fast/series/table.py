@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..row_blocks import row_blocks
+from .reading import Reading
 
 Array = NDArray[np.floating[Any]]
 
@@ -29,11 +30,15 @@ class SeriesTable:
     trajectories : tuple of (T_r, P) float arrays, time running down the rows.
     names : tuple of P distinct series names.
     named : whether the names came with the data (False for the default x0, x1, ...).
+    reading : how the table was understood, or None where it was made as it is.
+    origin : of each trajectory the number of the one that it was cut from, at gaps; None where each is its own.
     """
 
     trajectories: tuple[Array, ...]
     names: tuple[str, ...]
     named: bool = True
+    reading: Reading | None = None
+    origin: tuple[int, ...] | None = None
 
     @property
     def n_series(self) -> int:
