@@ -21,19 +21,16 @@ from .errors import InputError
 from .graph import SparseCausalGraph
 from .planning import (
     FitOptions,
-    Plan,
     Stopwatch,
     check_fit,
-    decide,
+    chosen_plan,
     left_out,
     network_of,
     planned,
     recorded,
     scored_part,
     settle,
-    start_linear,
-    start_sets,
-    with_grid,
+    start_network,
 )
 from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
@@ -51,12 +48,13 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     model : "auto", "mlp", "sets", "kan", "lstm", "tcn" (`grngc_fast.models`), or a torch module of your own that maps windows
-        (N, L, P), oldest step first, to forecasts (N, P). "sets" is a small network for each target of its own set of the
-        lagged series, found in rounds of screening and training: SiLU units of all inputs of the set, a linear path and, where
-        held-out windows ask for them, splines of each input. "auto" takes it where there are 150 windows and it forecasts
-        held-out ones better than linear forecasters, by two standard errors and either a tenth of their error or with
-        causes that two penalty strengths agree on, or where what its splines add is clear by two and a half; else "mlp". A
-        module is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
+        (N, L, P), oldest step first, to forecasts (N, P). Of a list of names each is trained on the first nine tenths of the
+        windows, and the one that forecasts the rest best is fitted, the first named within a standard error. "sets" is a small
+        network for each target of its own set of the lagged series, found in rounds of screening and training: SiLU units of all
+        inputs of the set, a linear path and, where held-out windows ask for them, splines of each input. "auto" takes it where
+        there are 150 windows and it forecasts held-out ones better than linear forecasters, by two standard errors and either a
+        tenth of their error or with causes that two penalty strengths agree on, or where what its splines add is clear by two
+        and a half; else "mlp". A module is copied for every fit, with the weights that it has; if it offers `jacobian_factors`
         (`grngc_fast.jacobian.HasFactors`) they are used, else its readout and encoder are looked for.
     lags : L, steps of the past that a forecast sees.
     lam : penalty strength per target; it keeps its meaning when the number of series changes. None takes the strength of the
@@ -141,7 +139,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        model: str | torch.nn.Module = "auto",
+        model: str | Sequence[str] | torch.nn.Module = "auto",
         lags: int = 1,
         lam: float | None = None,
         hidden: int | Sequence[int] | None = None,
@@ -222,11 +220,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         seed, checkpoint = settle(options, data, drawn, world)
         generator, windows = torch.Generator().manual_seed(seed), data.windows
         with _own_random_numbers(windows.steps.device):
-
-            def decided() -> Plan:
-                return with_grid(decide(options, data.edges, windows, seed, world), options, data, seed, world)
-
-            plan, begun, checkpoint = planned(checkpoint, world, decided)
+            plan, begun, checkpoint = planned(checkpoint, world, lambda: chosen_plan(options, data, seed, world))
             torch.manual_seed(seed + world.rank)
             with world.refused_together():
                 network = network_of(plan, options, data, generator)
@@ -236,10 +230,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             before = None
             if not begun:
                 trained_on, _ = windows.split(training.validation_fraction)
-                if plan.linear_start:
-                    start_linear(network, trained_on, plan.lam, world, options.verbose)
-                elif plan.model == "sets":
-                    before = start_sets(network, data, trained_on, plan.lam, seed, world, options.verbose)
+                before = start_network(network, plan, data, trained_on, seed, world, options.verbose)
             watch.lap("start")
             history = train(
                 network,

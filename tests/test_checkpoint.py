@@ -158,16 +158,16 @@ def test_what_was_planned_and_started_is_not_done_again(tmp_path, monkeypatch):
 
     kept = GRNGC(**PLANNED, checkpoint=tmp_path, checkpoint_minutes=0)
     with monkeypatch.context() as patch:
-        patch.setattr(estimator, "start_linear", killed)
+        patch.setattr(estimator, "start_network", killed)
         with pytest.raises(MemoryError):
             kept.fit(moving())
-    monkeypatch.setattr(estimator, "decide", lambda *given: pytest.fail("planned again"))
+    monkeypatch.setattr(estimator, "chosen_plan", lambda *given: pytest.fail("planned again"))
     real = Trainer.step
     with monkeypatch.context() as patch:
         patch.setattr(Trainer, "step", lambda self: killed() if self.steps == 7 else real(self))
         with pytest.raises(MemoryError):
             kept.fit(moving())
-    monkeypatch.setattr(estimator, "start_linear", lambda *given: pytest.fail("started again"))
+    monkeypatch.setattr(estimator, "start_network", lambda *given: pytest.fail("started again"))
     assert_same_fit(kept.fit(moving()), whole)
     assert kept.graph_.metadata["evidence"] == whole.graph_.metadata["evidence"]
 
@@ -187,7 +187,7 @@ def test_a_grid_that_was_chosen_is_not_chosen_again(tmp_path, monkeypatch):
         patch.setattr(Trainer, "step", killed)
         with pytest.raises(MemoryError):
             kept.fit(series())
-    monkeypatch.setattr(estimator, "with_grid", lambda *given: pytest.fail("chosen again"))
+    monkeypatch.setattr(estimator, "chosen_plan", lambda *given: pytest.fail("chosen again"))
     assert_same_fit(kept.fit(series()), whole)
     assert kept.graph_.metadata["kan_grid"] == whole.graph_.metadata["kan_grid"]
 
@@ -206,7 +206,7 @@ def test_scores_may_go_elsewhere_after_the_training(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(estimator, "decide", lambda *given: pytest.fail("planned first"))
+    monkeypatch.setattr(estimator, "chosen_plan", lambda *given: pytest.fail("planned first"))
 
     def full(**options):
         raise OSError(28, "No space left on device")

@@ -13,7 +13,7 @@ from grngc_fast import GRNGC, InputError, causal_scores, evaluate, gradient_l1
 from grngc_fast.datasets import lorenz96, product
 from grngc_fast.distributed import World
 from grngc_fast.models import OwnPast, SetMLP
-from grngc_fast.planning import start_sets
+from grngc_fast.planning.start import start_sets
 from grngc_fast.series import CandidateEdges, Windows, candidate_edges, prepare
 from grngc_fast.training.working_sets import SetOptions, find_sets, search
 from grngc_fast.training.working_sets.certificate import violations
@@ -302,7 +302,7 @@ def test_a_fit_finds_the_causes_and_goes_on_from_its_checkpoint(n_splines, chaos
     assert found.graph_.metadata["model_options"] == options["model_options"]
     left = found.graph_.metadata["left_out"]
     assert left["targets"] == 30 and left["units"] >= left["units_median"] > 0
-    monkeypatch.setattr("grngc_fast.estimator.start_sets", lambda *_: pytest.fail("sets were looked for again"))
+    monkeypatch.setattr("grngc_fast.estimator.start_network", lambda *_: pytest.fail("sets were looked for again"))
     again = GRNGC(**options, checkpoint=tmp_path).fit(chaos.X)
     np.testing.assert_array_equal(again.scores_, found.scores_)
 

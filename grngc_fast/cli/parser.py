@@ -135,6 +135,17 @@ def _named_value(text: str) -> tuple[str, Any]:
         return name, value
 
 
+def _models(text: str) -> str | list[str]:
+    """A name, or NAME,NAME,..."""
+    names = [name.strip() for name in text.split(",")]
+    unknown = [name for name in names if name not in MODELS]
+    if unknown:
+        raise argparse.ArgumentTypeError(
+            f"{unknown[0]!r} is unknown; use one of {', '.join(MODELS)}, or several between commas"
+        )
+    return names[0] if len(names) == 1 else names
+
+
 def _effects(text: str) -> int | list[tuple[str, str]]:
     """K, or CAUSE:EFFECT,..."""
     if text.isdecimal() and int(text) > 0:
@@ -164,7 +175,13 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
         shown = "chosen by the library" if value is None else value
         parser.add_argument(flag, default=value, help=f"{text} ({shown})", **options)
 
-    add("--model", "forecaster", choices=MODELS)
+    add(
+        "--model",
+        "forecaster, or several between commas, of which the one that forecasts held-out windows best is fitted: "
+        + ", ".join(MODELS),
+        type=_models,
+        metavar="NAME",
+    )
     add("--lags", "steps of the past that a forecast sees", type=int)
     add("--lam", "penalty strength; larger gives a sparser graph", type=float)
     add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")

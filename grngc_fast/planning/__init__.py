@@ -1,15 +1,16 @@
 """Before the training: what was asked for, what held-out evidence decides, whether it fits, and where a run was."""
 
 from .certificate import left_out
+from .choice import chosen_plan
 from .evidence import Evidence, weigh
 from .memory import MemoryEstimate, check_fit, estimate_memory
-from .network import network_of, scored_part, with_grid
+from .network import network_of, scored_part
 from .options import MODELS, FitOptions
 from .path import lambda_path
 from .path_result import LambdaPath
-from .plan import Plan, decide, recorded
+from .plan import Plan, recorded
 from .resumption import planned, recorded_random_state, settle
-from .start import start_linear, start_sets
+from .start import start_network
 from .stopwatch import Stopwatch
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "Plan",
     "Stopwatch",
     "check_fit",
-    "decide",
+    "chosen_plan",
     "estimate_memory",
     "lambda_path",
     "left_out",
@@ -31,8 +32,6 @@ __all__ = [
     "recorded_random_state",
     "scored_part",
     "settle",
-    "start_linear",
-    "start_sets",
+    "start_network",
     "weigh",
-    "with_grid",
 ]

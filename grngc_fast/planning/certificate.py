@@ -9,8 +9,8 @@ from torch import nn
 
 from ..models import OwnPast, SetMLP
 from ..series import PreparedSeries
+from ..training.working_sets import SetData
 from ..training.working_sets.certificate import violations
-from ..training.working_sets.data import SetData
 from ..training.working_sets.tile import without
 
 # Targets looked at, evenly spaced.

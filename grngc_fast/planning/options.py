@@ -22,14 +22,16 @@ MAX_HIDDEN = 2**20
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What a user may say of a fit; every parameter as `GRNGC` documents it, `hidden` as a tuple of widths or None.
+    """What a user may say of a fit.
+
+    Every parameter as `GRNGC` documents it, `hidden` as a tuple of widths or None, `model` a name, a tuple of names or a module.
 
     Raises
     ------
     InputError : an option that is not one of those it may be, with what it may be.
     """
 
-    model: str | torch.nn.Module = "auto"
+    model: Any = "auto"
     lags: int = 1
     lam: float | None = None
     hidden: Any = None
@@ -94,8 +96,14 @@ class FitOptions:
         model, own = self.model, self.own_module is not None
         if isinstance(model, type):
             raise InputError(f"model={model.__name__} is a class; pass an instance, such as {model.__name__}(...)")
-        if not own and (not isinstance(model, str) or model not in MODELS):
-            raise InputError(f"model={model!r} is unknown; use one of {', '.join(map(repr, MODELS))} or a torch module")
+        several = isinstance(model, (list, tuple)) and len(model) > 0 and len(set(map(str, model))) == len(model)
+        if not own and not all(isinstance(m, str) and m in MODELS for m in (model if several else [model])):
+            known = ", ".join(map(repr, MODELS))
+            raise InputError(
+                f"model={model!r} is unknown; use one of {known}, a list of several of them, or a torch module"
+            )
+        if several:
+            object.__setattr__(self, "model", tuple(model) if len(model) > 1 else model[0])
         for name in ("hidden", "activation", "skip", "model_options"):
             if own and getattr(self, name) is not None:
                 raise InputError(

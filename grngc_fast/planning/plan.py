@@ -43,6 +43,21 @@ FEW_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Forecasters that were trained on the first nine tenths of the windows and judged on the rest.
+
+    Attributes
+    ----------
+    tried : (name, mean squared error), in standardised units, as they were named.
+    margin : standard error, over windows, of the difference between the one chosen and that of the least error: the first named
+        within one is chosen.
+    """
+
+    tried: tuple[tuple[str, float], ...]
+    margin: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """Those options decided.
 
@@ -53,6 +68,7 @@ class Plan:
     evidence : what was held against one another, None where nothing was.
     set_size, n_splines : of "sets", inputs of each target to begin with and splines of each input; None of others.
     kan_grid : of "kan"; None of others, and where it was given.
+    choice : how the model was chosen of several that were named; None where one was.
     """
 
     model: str
@@ -67,6 +83,7 @@ class Plan:
     set_size: int | None = None
     n_splines: int | None = None
     kan_grid: KANGrid | None = None
+    choice: Choice | None = None
 
     @property
     def evaluate_every(self) -> int | None:
@@ -81,19 +98,21 @@ class Plan:
     @classmethod
     def of_state(cls, state: Mapping[str, Any]) -> Plan:
         """The plan whose `state` it is; TypeError for that of another version."""
-        found, grid = state["evidence"], state.get("kan_grid")
+        found, grid, choice = state["evidence"], state.get("kan_grid"), state.get("choice")
         if found is not None:
             sets = found["sets"]
             found = Evidence(found["linear"], None if sets is None else SetEvidence(**sets))
-        return cls(**{**state, "evidence": found, "kan_grid": None if grid is None else KANGrid(**grid)})
+        grid, choice = (None if kept is None else kind(**kept) for kind, kept in ((KANGrid, grid), (Choice, choice)))
+        return cls(**{**state, "evidence": found, "kan_grid": grid, "choice": choice})
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes them."""
         chosen = {name: value for name, value in vars(self).items() if name != "evidence"}
         found = self.evidence
         weighed = found and {"linear": found.linear, "sets": found.sets and found.sets.settings()}
-        grid = self.kan_grid and dataclasses.asdict(self.kan_grid)
-        return {**chosen, "hidden": list(self.hidden), "evidence": weighed, "kan_grid": grid}
+        kept = {name: getattr(self, name) for name in ("kan_grid", "choice")}
+        plain = {name: value and dataclasses.asdict(value) for name, value in kept.items()}
+        return {**chosen, "hidden": list(self.hidden), "evidence": weighed, **plain}
 
     def model_options(self, options: FitOptions) -> dict[str, Any]:
         """Further arguments of the forecaster: those given, and what was decided of them."""

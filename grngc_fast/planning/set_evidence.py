@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..series import Windows
 from ..training.sparse_linear import SparseLinear, sparse_linear
-from ..training.working_sets import SetOptions, WorkingSets, find_sets
+from ..training.working_sets import SetData, SetOptions, WorkingSets, search_sets
 from ..training.working_sets.options import FEW_INPUTS
 
 # Enough targets to choose by.
@@ -124,12 +124,13 @@ def weigh_sets(
     linear_errors = (linear_forecast - held_out.targets()).square()
     n_inputs = linear.weight.shape[1]
     rounds = options.among(n_inputs).short_rounds + 1
+    data = SetData.of(training, None)
     # The few targets that need more rounds do not decide.
     options = replace(options, rounds=rounds, short_rounds=rounds - 1)
     size, splines = set_size or _set_size(linear, options), SPLINES if n_splines is None else n_splines
-    plain = _Tried(training, held_out, linear_forecast, replace(options, set_size=size, splines=0), seed, bar)
+    plain = _Tried(data, held_out, linear_forecast, replace(options, set_size=size, splines=0), seed, bar)
     wide = set_size or max(size, min(SPLINED_INPUTS, n_inputs) if n_inputs <= FEW_INPUTS else options.set_size)
-    splined = _Tried(training, held_out, linear_forecast, replace(options, set_size=wide, splines=splines), seed, bar)
+    splined = _Tried(data, held_out, linear_forecast, replace(options, set_size=wide, splines=splines), seed, bar)
     if not n_splines:
         plain.at([lam * factor for factor in (PLAIN if several else (1.0,))])
         if several and plain.best == len(PLAIN) - 1:
@@ -142,7 +143,7 @@ def weigh_sets(
         elif several and splined.best == len(SPLINED) - 1:
             splined.at([lam * factor for factor in STRONGER[1:]])
     better = plain if not splined.errors or (plain.errors and plain.ahead_of(splined)) else splined
-    coarse = _Tried(training, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar)
+    coarse = _Tried(data, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar)
     if better is splined and n_splines is None:
         coarse.at(sorted({splined.lams[splined.best], splined.strongest()}))
         better = splined if splined.ahead_of(coarse) else coarse
@@ -172,7 +173,7 @@ class _Tried:
     sets : found.
     """
 
-    training: Windows
+    training: SetData
     held_out: Windows
     linear: Tensor
     options: SetOptions
@@ -186,10 +187,11 @@ class _Tried:
 
     def at(self, lams: list[float]) -> None:
         """Try these side by side: every strength has its own copy of the targets."""
-        n_targets, device = self.training.n_targets, self.training.steps.device
+        n_targets, device = len(self.training.y), self.training.y.device
         copies = torch.arange(n_targets, device=device).repeat(len(lams))
         strengths = torch.tensor(lams, device=device).repeat_interleave(n_targets)
-        found = find_sets(self.training.of_targets(copies), strengths, self.options, self.seed).split(n_targets)
+        data = self.training.of_targets(copies, smooth=self.options.splines > 0)
+        found = search_sets(data, strengths, self.options, self.seed).split(n_targets)
         self.lams += lams
         self.sets += found
         left = self.held_out.targets() - self.linear

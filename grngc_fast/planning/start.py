@@ -14,6 +14,7 @@ from ..series import PreparedSeries, Windows
 from ..training.history import History
 from ..training.sparse_linear import sparse_linear
 from ..training.working_sets import SetOptions, find_sets
+from .plan import Plan
 
 
 @runtime_checkable
@@ -21,6 +22,23 @@ class StartsLinear(Protocol):
     """A model that can be made a linear forecaster with parameters that still learn to be more."""
 
     def start_linear(self, weight: Tensor, intercept: Tensor) -> None: ...
+
+
+def start_network(
+    network: nn.Module,
+    plan: Plan,
+    data: PreparedSeries,
+    windows: Windows,
+    seed: int,
+    world: World | None = None,
+    verbose: int = 0,
+) -> History | None:
+    """Where the plan begins: `start_linear` or `start_sets`, whose history training goes on with, or what the network is."""
+    if plan.linear_start:
+        start_linear(network, windows, plan.lam, world, verbose)
+    elif plan.model == "sets":
+        return start_sets(network, data, windows, plan.lam, seed, world, verbose)
+    return None
 
 
 def start_linear(model: nn.Module, windows: Windows, lam: float, world: World | None = None, verbose: int = 0) -> None:

@@ -7,8 +7,9 @@ screen. A target that is open after its third round keeps its whole set, which g
 found out on some targets before each round (`search`).
 """
 
+from .data import SetData
 from .options import SetOptions
-from .search import find_sets
+from .search import find_sets, search_sets
 from .sets import WorkingSets
 
-__all__ = ["SetOptions", "WorkingSets", "find_sets"]
+__all__ = ["SetData", "SetOptions", "WorkingSets", "find_sets", "search_sets"]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -33,6 +32,7 @@ class SetData:
     n_inputs: int
     n_lags: int
     smooth: bool = False
+    _screens: dict[bool, Screen] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, windows: Windows, edges: CandidateEdges | None, smooth: bool = False) -> SetData:
@@ -49,10 +49,17 @@ class SetData:
         columns = torch.cat([causes.T, own_past.T, torch.zeros_like(x[:, :1]).T])
         return cls(columns, y, own, edges, causes.shape[1], n_lags, smooth)
 
-    @cached_property
+    @property
     def screen(self) -> Screen:
-        """Of the causes."""
-        return Screen(self.columns[: self.n_inputs], self.smooth)
+        """Of the causes; made once for all that share them, see `of_targets`."""
+        if self.smooth not in self._screens:
+            self._screens[self.smooth] = Screen(self.columns[: self.n_inputs], self.smooth)
+        return self._screens[self.smooth]
+
+    def of_targets(self, chosen: Tensor, smooth: bool) -> SetData:
+        """The same inputs with these targets, which may be repeated; of data where each may read all."""
+        assert self.edges is None
+        return replace(self, y=self.y[chosen], own=self.own[chosen], smooth=smooth)
 
     def read(self, targets: Tensor, columns: Tensor, windows: slice | Tensor = slice(None)) -> Tensor:
         """(T, n, K + L), each target's own inputs in some windows."""

@@ -56,9 +56,20 @@ def find_sets(
     verbose : 1 shows a progress bar of the steps of each round.
     edges : the candidates, where not every target may read every series; own pasts beside them are read without a penalty.
     """
-    world = World() if world is None else world
     # What a network of no splines cannot make use of is not looked for.
-    data = SetData.of(windows, edges, smooth=options.splines > 0)
+    return search_sets(SetData.of(windows, edges, smooth=options.splines > 0), lam, options, seed, world, verbose)
+
+
+def search_sets(
+    data: SetData,
+    lam: float | Tensor,
+    options: SetOptions,
+    seed: int,
+    world: World | None = None,
+    verbose: int = 0,
+) -> WorkingSets:
+    """As `find_sets`, of windows that were read before."""
+    world = World() if world is None else world
     search = _Search(data, options, seed, world, lam)
     with tqdm(disable=verbose < 1 or world.rank > 0, unit=" steps", dynamic_ncols=True) as bar:
         while len(search.active) and search.round < options.rounds:
