@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, families, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale
+from . import accuracy, families, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale, sets_step
 from .results import circumstances, record, show
 
 BENCHMARKS = {
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "path": path,
     "scale": scale,
     "growth": growth,
+    "sets_step": sets_step,
     "sampling": sampling,
     "gpu": gpu,
 }

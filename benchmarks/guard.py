@@ -55,7 +55,12 @@ def timed(function: Callable[[], object], repeats: int = 5, warmup: int = 1) -> 
         function()
         _wait()
         seconds.append(time.perf_counter() - start)
-    if repeats < 2:
+    return spread_of(seconds)
+
+
+def spread_of(seconds: Sequence[float]) -> Timing:
+    """Of calls that were timed."""
+    if len(seconds) < 2:
         return Timing(seconds[0], seconds[0], seconds[0])
     fifths = statistics.quantiles(seconds, n=5, method="inclusive")
     return Timing(statistics.median(seconds), fifths[0], fifths[-1])

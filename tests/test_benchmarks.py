@@ -11,7 +11,20 @@ from functools import partial
 import pytest
 import torch
 
-from benchmarks import accuracy, families, growth, guard, models, objective, op, penalty, prototypes, sampling, scale
+from benchmarks import (
+    accuracy,
+    families,
+    growth,
+    guard,
+    models,
+    objective,
+    op,
+    penalty,
+    prototypes,
+    sampling,
+    scale,
+    sets_step,
+)
 from benchmarks.__main__ import main
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from grngc_fast import GRNGC
@@ -208,6 +221,19 @@ def test_growth_has_exponents_and_a_picture(tmp_path, monkeypatch):
     assert sum(row.metric.startswith("growth exponent of") for row in rows) == 4
     growth.draw(rows, tmp_path / "growth.png")
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_steps_of_small_networks_are_held_against_autograd(monkeypatch):
+    rows = sets_step.run(argparse.Namespace(networks=3, inputs=4, repeats=1))
+    ratio = {row.method: row.value for row in rows if row.metric == "over autograd without splines"}
+    assert ratio["autograd, 0 splines"] == 1
+    assert set(ratio) == {f"{name}, {n} splines" for name in ("closed form", "autograd") for n in (0, 10, 20)}
+    right = sets_step.TileTrainer.backward
+    monkeypatch.setattr(
+        sets_step.TileTrainer, "backward", lambda self, z, y, lam, levels: right(self, z, y, 2 * lam, levels)
+    )
+    with pytest.raises(guard.WrongAnswerError):
+        sets_step.pair(3, 4, 10)
 
 
 def test_families_are_scored_by_methods_and_a_script_and_drawn(tmp_path, monkeypatch):
