@@ -203,7 +203,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : (T, P) array or DataFrame; (R, T, P) array or list of (T_r, P) for several trajectories, which no window crosses.
+        X : (T, P) array or table with names (of pandas, polars, xarray, AnnData, ...); (R, T, P) array or list of (T_r, P) for
+            several trajectories, which no window crosses. Of a table, what tells the time orders the rows and is no series, as
+            `as_series_table` says; notes of it go to the logger "grngc_fast".
         y : ignored.
 
         Raises
@@ -216,6 +218,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         watch, world = Stopwatch(), World.current()
         with world.refused_together():
             options, data, scoring = self._checked(X)
+        if data.table.reading is not None:
+            data.table.reading.tell()
         drawn = int(check_random_state(options.random_state).randint(2**31))
         seed, checkpoint = settle(options, data, drawn, world)
         generator, windows = torch.Generator().manual_seed(seed), data.windows

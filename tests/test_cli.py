@@ -313,9 +313,9 @@ def test_what_does_not_fit_in_memory_is_said_in_a_line(tmp_path, monkeypatch, ca
 
 def test_suspicious_tables_are_fitted_with_a_warning(tmp_path, capsys):
     series = np.random.default_rng(0).standard_normal((12, 3)) ** 2
-    np.savetxt(tmp_path / "a.csv", np.c_[np.arange(12.0), series], delimiter=",", header="Hours,a,b,c", comments="")
+    np.savetxt(tmp_path / "a.csv", np.c_[np.arange(12.0), series], delimiter=",", header="dose,a,b,c", comments="")
     assert main(["fit", str(tmp_path / "a.csv"), "--out", str(tmp_path / "a"), *QUICK]) == 0
-    assert "series 'Hours' rises at every step; if it is the time" in capsys.readouterr().err
+    assert "series 'dose' rises at every step; if it is the time" in capsys.readouterr().err
     np.savetxt(tmp_path / "b.csv", series, delimiter=",", header="a,b,c", comments="")
     assert main(["fit", str(tmp_path / "b.csv"), "--out", str(tmp_path / "b"), *QUICK]) == 0
     assert "warning" not in capsys.readouterr().err

@@ -203,10 +203,10 @@ def with_value(row: int, column: int, value: float) -> np.ndarray:
         ([chain(40), chain(40)[:, :2]], r"different numbers of series: \[2, 3\]"),
         (pd.DataFrame(chain(40), columns=["a", "b", "a"]), "duplicate series names: 'a'"),
         (
-            [pd.DataFrame(chain(40), columns=list("abc")), pd.DataFrame(chain(40), columns=list("acb"))],
-            "different column",
+            [pd.DataFrame(chain(40), columns=list("abc")), pd.DataFrame(chain(40), columns=list("acd"))],
+            "different column names: trajectory 1 lacks 'b' and has 'd' besides",
         ),
-        (pd.DataFrame({"a": ["1", "2", "oops"], "b": [1, 2, 3]}), "series 'a' has the non-number 'oops' at row 2"),
+        (pd.DataFrame({"a": ["1", "2", "oops"], "b": [1, 2, 3]}), "row 2: series 'a' has the text 'oops'"),
         (chain(40) + 1j, "Complex data not supported"),
         (np.ma.masked_less(chain(40), -1.0), "masked array"),
         (np.zeros((0, 5, 3)), "no trajectories"),

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_table, read_truth, var
+from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_truth, var
 from ..distributed import World
 from ..errors import InputError
 from ..estimator import GRNGC
@@ -23,6 +23,7 @@ from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
 from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable, candidate_edges
+from .reading import read
 from .results import (
     SIMULATION_FILES,
     OutputFolder,
@@ -46,7 +47,6 @@ SYSTEMS: dict[str, tuple[Callable[..., Dataset], dict[str, str]]] = {
     "product": (product, {}),
     "gate": (gate, {}),
 }
-READ_OPTIONS = ("delimiter", "trajectory_column", "trajectory_length", "transpose", "drop_constant")
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -105,11 +105,10 @@ def _read(
     args: argparse.Namespace,
 ) -> tuple[argparse.Namespace, SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
     """Arguments with series chosen from the table, the table, the truth where one is given, and what is recorded."""
-    reading = {name: getattr(args, name) for name in READ_OPTIONS}
-    table = read_table(args.file, **reading)
-    skipping = args.ignore_unknown or args.drop_constant
-    truth = None if args.truth is None else read_truth(args.truth, table.names, ignore_unknown=skipping)
-    chosen = _chosen_series(args, table.names, skipping)
+    table, reading = read(args)
+    lookup = {"ignore_unknown": args.ignore_unknown or args.drop_constant, "ignore_case": args.ignore_case}
+    truth = None if args.truth is None else read_truth(args.truth, table.names, **lookup)
+    chosen = _chosen_series(args, table.names, lookup)
     _warn_of_suspects(table)
     count = len(table.trajectories)
     print(
@@ -123,19 +122,20 @@ def _read(
         "series": table.n_series,
         "steps": table.n_steps,
         "trajectories": count,
+        "reading": None if table.reading is None else table.reading.settings(),
     }
     return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source
 
 
-def _chosen_series(args: argparse.Namespace, names: Sequence[str], skipping: bool) -> dict[str, Any]:
+def _chosen_series(args: argparse.Namespace, names: Sequence[str], lookup: dict[str, bool]) -> dict[str, Any]:
     """Regulators, targets and candidate pairs as the estimator takes them."""
     chosen: dict[str, Any] = {}
     if args.regulators is not None:
-        chosen["regulators"] = read_names(args.regulators, names, "source", ignore_unknown=skipping)
+        chosen["regulators"] = read_names(args.regulators, names, "source", **lookup)
     if args.targets is not None:
-        chosen["targets"] = read_names(args.targets, names, "target", ignore_unknown=skipping)
+        chosen["targets"] = read_names(args.targets, names, "target", **lookup)
     if getattr(args, "candidates", None) is not None:
-        pairs = read_truth(args.candidates, names, ignore_unknown=skipping)
+        pairs = read_truth(args.candidates, names, **lookup)
         chosen["candidates"] = pairs.any(-1) if pairs.ndim == 3 else pairs
     return chosen
 
@@ -144,7 +144,7 @@ def evaluate(args: argparse.Namespace) -> None:
     """A written result against known edges."""
     path = args.result / "scores.npz" if args.result.is_dir() else args.result
     graph = load_graph(path)
-    truth = read_truth(args.truth, graph.series, ignore_unknown=args.ignore_unknown)
+    truth = read_truth(args.truth, graph.series, ignore_unknown=args.ignore_unknown, ignore_case=args.ignore_case)
     place = {name: number for number, name in enumerate(graph.series)}
     truth = truth[np.ix_([place[name] for name in graph.names], [place[name] for name in graph.causes])]
     if truth.ndim == 3 and getattr(graph, "lag_scores", None) is None:

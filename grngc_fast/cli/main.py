@@ -15,7 +15,8 @@ from .parser import build_parser
 
 # Options that the library's messages call by their Python names.
 _OPTIONS = re.compile(
-    r"\b(transpose|drop_constant|ignore_unknown|trajectory_column|trajectory_length|early_stopping)(=True\b|=(?!F)|\b)"
+    r"\b(transpose|drop_constant|ignore_unknown|ignore_case|time_column|trajectory_column|trajectory_length|early_stopping)"
+    r"(=True\b|=(?!F)|\b)"
 )
 
 

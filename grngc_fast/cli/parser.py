@@ -14,6 +14,7 @@ from ..jacobian import ACTIVATIONS
 from ..models import options_of
 from ..planning import MODELS
 from . import commands
+from .reading import add_reading_options
 
 # Edges whose effects are written where it is not said how many.
 SHOWN_EFFECTS = 12
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
     evaluate.add_argument("truth", type=Path, help="edge list (source, target[, 0/1]) or [effect, cause] matrix")
     evaluate.add_argument("--ignore-unknown", action="store_true", help="skip true edges of series not in the result")
+    evaluate.add_argument("--ignore-case", action="store_true", help="take tp53 of the truth for TP53 of the result")
     evaluate.add_argument(
         "--diagonal", action="store_true", help="count self-influence too; off in the strict protocol"
     )
@@ -92,17 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _add_table(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        type=Path,
-        help="CSV, TSV, NPY, NPZ or Parquet; rows are time steps, columns series; a column called time is left out",
-    )
-    parser.add_argument("--delimiter", help="of a text table; recognised if not given")
-    parser.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
-    parser.add_argument("--drop-constant", action="store_true", help="leave out series that never change")
-    split = parser.add_mutually_exclusive_group()
-    split.add_argument("--trajectory-column", metavar="NAME", help="column that tells trajectories apart")
-    split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
+    add_reading_options(parser)
     parser.add_argument(
         "--regulators",
         metavar="FILE_OR_NAMES",
@@ -117,6 +109,7 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
     )
+    parser.add_argument("--ignore-case", action="store_true", help="take tp53 of a list for TP53 of the table")
 
 
 def _model_options() -> str:

@@ -1,307 +1,333 @@
-"""Delimited text into numbers: delimiter, header, label columns and blank lines recognised, bad cells named by line."""
+"""Delimited text into a grid: pandas reads the cells, what is here finds where they begin and names the line of a bad one."""
 
 from __future__ import annotations
 
 import csv
-import gzip
+import io
 import re
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
 from ..errors import InputError
+from ..series.frame import MISSING_MARKS, Frame
+from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout
+from ._grid import Grid, ragged, series_in_rows, steps_in_rows, with_header_in_place
+from ._lines import read_text, split_cells
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?"})
-_IDENTIFIERS = frozenset({"entrez_gene_id", "entrezid", "entrez", "gene_id", "geneid", "description"})
-_QUOTED_OR_WORD = re.compile(r'"[^"]*"|\S+')
-
-
-@dataclass(frozen=True)
-class RawTable:
-    """What a file held, before it is cut into trajectories.
-
-    Attributes
-    ----------
-    values : (T, P) floats, all rows of all trajectories.
-    names : P series names, or None where the file has none.
-    blocks : rows of each part that blank lines (or a leading axis) set apart; they add up to T.
-    labels : T trajectory labels, or None.
-    """
-
-    values: NDArray[Any]
-    names: list[str] | None
-    blocks: list[int]
-    labels: list[str] | None = None
+# Rows that the layout is told from.
+_SAMPLE = 30
+_SAMPLE_OF_DELIMITERS = 12
+_SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
+_EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 0) else {}
+_MARKS = sorted({form(mark) for mark in MISSING_MARKS for form in (str, str.upper, str.title)} | {"NaN", "NaT", "<NA>"})
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """The non-blank lines of a file, with their line numbers and the delimiter between their cells."""
+class TextOptions:
+    """How to read a text table; see `read_table`."""
+
+    delimiter: str | None = None
+    decimal: str | None = None
+    comment: str | None = None
+    transpose: bool = False
+    trajectory_column: str | None = None
+    missing_values: Sequence[Any] = ()
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '\r\n"'):
+            raise InputError(f"delimiter is {self.delimiter!r}; expected one character, or None to have it recognised")
+        if self.decimal not in (None, ".", ","):
+            raise InputError(f"decimal is {self.decimal!r}; expected '.' or ','")
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line that is no comment and not blank."""
+
+    number: int
+    start: int
+    line: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A text, where its cells begin and how they are cut; lines are found again only to name one."""
 
     path: Path
+    text: str = field(repr=False)
     delimiter: str | None
-    numbers: list[int]
-    lines: list[str]
+    comments: tuple[str, ...]
+    first_number: int
+    start: int
+
+    @cached_property
+    def rows(self) -> list[tuple[int, str | list[str]]]:
+        """(line number, line) of the body; the cells in place of the line where a quoted cell runs over its end."""
+        lines = self.text[self.start : self.end].split("\n")
+        blank = _blank(self.delimiter)
+        kept = [
+            (k, line)
+            for k, line in enumerate(lines)
+            if not blank.fullmatch(line) and not line.startswith(self.comments)
+        ]
+        numbered: list[tuple[int, str | list[str]]] = [(self.first_number + k, line) for k, line in kept]
+        if self.delimiter is None or not any(line.count('"') % 2 for _, line in kept):
+            return numbered
+        reader = csv.reader((line + "\n" for _, line in kept), delimiter=self.delimiter, skipinitialspace=True)
+        rows: list[tuple[int, str | list[str]]] = []
+        before = 0
+        try:
+            for cells in reader:
+                rows.append((numbered[before][0], [cell.strip() for cell in cells]))
+                before = reader.line_num
+        except csv.Error:
+            return numbered
+        return rows
 
     def cells(self, row: int) -> list[str]:
-        return split_cells(self.lines[row], self.delimiter)
+        line = self.rows[row][1]
+        return split_cells(line, self.delimiter) if isinstance(line, str) else line
+
+    @cached_property
+    def cut(self) -> bool:
+        """Whether blank lines or comments stand between the rows."""
+        marks = "".join("|" + re.escape(mark) for mark in self.comments)
+        odd = rf"\n(?:[ \t{_escaped(self.delimiter)}]*(?=\n){marks})"
+        return re.compile(odd).search(self.text, max(0, self.start - 1), self.end) is not None
+
+    @cached_property
+    def end(self) -> int:
+        """Where the last row ends; what follows is blank."""
+        end = len(self.text)
+        while end > self.start:
+            start = self.text.rfind("\n", self.start, end) + 1 or self.start
+            if not _blank(self.delimiter).fullmatch(self.text, start, end):
+                break
+            end = max(start - 1, self.start)
+        return end
+
+    def line(self, row: int) -> int:
+        return self.rows[row][0]
+
+    def written(self, row: int, column: int) -> str | None:
+        cells = self.cells(row)
+        return cells[column] if 0 <= column < len(cells) else ""
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 text file, unpacked if gzipped; an `InputError` for anything that is not text."""
-    raw = path.read_bytes()
-    if path.suffix.lower() == ".gz":
-        try:
-            raw = gzip.decompress(raw)
-        except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path} is not a complete gzip file ({error}); fetch or compress it again") from error
-    if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise InputError(f"{path} is UTF-16 text; save it as UTF-8 (in Excel: 'CSV UTF-8')")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path} is not UTF-8 text (byte {error.start}); is it binary? Save it as UTF-8 text"
-        ) from error
-    if "\0" in text:
-        raise InputError(f"{path} holds binary data under the name of a text file; save the table as CSV or TSV")
-    if not text.strip():
-        raise InputError(f"{path} is empty; expected one row per time step and one column per series")
-    if text.lstrip().startswith("<"):
-        raise InputError(f"{path} holds HTML or XML, not a table; download the file itself rather than its web page")
-    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-
-
-def split_cells(line: str, delimiter: str | None) -> list[str]:
-    """The cells of one line, stripped of blanks and quotes; delimiter None is any run of blanks."""
-    if '"' not in line:
-        return [cell.strip() for cell in line.split(delimiter)]
+def read_text_frame(path: Path, options: TextOptions) -> Frame:
+    """The frame of a text table."""
+    text, warning = read_text(path)
+    comments = ("#", "!") if options.comment is None else (options.comment,) if options.comment else ()
+    separator = _SEPARATOR.fullmatch(text[:8].split("\n")[0].strip())
+    offset = text.index("\n") + 1 if separator and "\n" in text else 0
+    rows = list(islice(_kept(text, offset, comments), _SAMPLE))
+    if text.startswith(("#1.2\n", "#1.3\n")):
+        # the second line of a GCT file counts its rows and columns
+        rows = rows[1:]
+    if not rows:
+        raise InputError(f"{path} holds no row that is not a comment; expected one row per time step")
+    delimiter = options.delimiter or (separator[1] if separator else None)
     if delimiter is None:
-        return [word.strip('"') for word in _QUOTED_OR_WORD.findall(line)]
-    try:
-        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
-    except csv.Error:
-        # a cell beyond csv's limit is no number: leave it to the message that names its line
-        cells = line.split(delimiter)
-    return [cell.strip() for cell in cells]
-
-
-def find_delimiter(lines: Sequence[str]) -> str | None:
-    """Tab, semicolon or comma, whichever cuts the first lines into equally many cells; None for blanks."""
-    present = [d for d in ("\t", ";", ",") if len(split_cells(lines[0], d)) > 1]
-    for delimiter in present:
-        if len({len(split_cells(line, delimiter)) for line in lines[:3]}) == 1:
-            return delimiter
-    return present[0] if present else None
-
-
-def is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
-
-
-def is_text(cell: str) -> bool:
-    """Neither a number nor a mark for a missing value."""
-    return not is_number(cell) and cell.lower() not in MISSING
-
-
-def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= 40 else cell[:37] + "...")
-
-
-def _has_decimal_comma(cell: str) -> bool:
-    return "," in cell and is_number(cell.replace(",", ".", 1))
-
-
-def _is_label(cell: str) -> bool:
-    return is_text(cell) and not _has_decimal_comma(cell)
-
-
-def column_index(path: Path, names: Sequence[str] | None, column: str) -> int:
-    """Where the trajectory column is; an `InputError` where it is not."""
-    if names is None:
-        raise InputError(f"{path} has no column names, so trajectory_column={column!r} cannot be found; add a header")
-    if column not in names:
-        shown = ", ".join(repr(n) for n in names[:8]) + (", ..." if len(names) > 8 else "")
-        raise InputError(f"{path} has no column {column!r} to tell trajectories apart; its columns are {shown}")
-    return list(names).index(column)
-
-
-def time_columns(names: Sequence[str] | None, trajectory: int | None) -> set[int]:
-    """Columns called time, and a leading one called t (a gene may be called T, so not elsewhere)."""
-    if names is None:
-        return set()
-    leading = next((i for i in range(len(names)) if i != trajectory), None)
-    return {i for i, n in enumerate(names) if n.lower() == "time" or (n.lower() == "t" and i == leading)} - {trajectory}
-
-
-def parse_text(path: Path, delimiter: str | None, trajectory_column: str | None, transpose: bool) -> RawTable:
-    """Read a delimited text table; see `read_table` for what is recognised."""
-    if delimiter is not None and (len(delimiter) != 1 or delimiter in '\r\n"'):
-        raise InputError(f"delimiter is {delimiter!r}; expected one character, or None to have it recognised")
-    lines = read_lines(path)
-    kept = [i for i, line in enumerate(lines) if line.strip()]
-    first = lines[kept[0]]
-    if first.startswith("#"):
-        # numpy.savetxt marks its header so
-        lines[kept[0]] = first = first.lstrip("# ")
-    if delimiter is None:
-        delimiter = find_delimiter([lines[i] for i in kept[:3]])
-    rows = _Rows(path, None if delimiter in (None, " ") else delimiter, [i + 1 for i in kept], [lines[i] for i in kept])
-    return _series_in_rows(rows) if transpose else _series_in_columns(rows, trajectory_column)
-
-
-def _series_in_columns(rows: _Rows, trajectory_column: str | None) -> RawTable:
-    header = rows.cells(0) if _is_header(rows.cells(0)) else None
-    start = 0 if header is None else 1
-    if start == len(rows.lines):
-        raise InputError(f"{rows.path} holds a header and no values; expected one row per time step below it")
-    trajectory = None if trajectory_column is None else column_index(rows.path, header, trajectory_column)
-    drop = time_columns(header, trajectory)
-    skip = sorted(drop if trajectory is None else {*drop, trajectory})
-    width = len(rows.cells(start)) if header is None else len(header)
-    for column, name in enumerate(header or ()):
-        if not name:
-            raise InputError(
-                f"{rows.path}, line {rows.numbers[0]}: column {column + 1} has no name; name it, or drop"
-                " it if it is a row index (pandas: to_csv(..., index=False))"
-            )
-    cut, values = _numbers(rows, start, width, skip, header)
-    labels = None if trajectory is None else [cells[skip.index(trajectory)] for cells in cut]
-    for row, label in enumerate(labels or ()):
-        if not label:
-            raise InputError(
-                f"{rows.path}, line {rows.numbers[start + row]}: {trajectory_column!r} is empty; fill it in"
-            )
-    names = None if header is None else [name for i, name in enumerate(header) if i not in skip]
-    gaps = [i for i in range(start + 1, len(rows.lines)) if rows.numbers[i] != rows.numbers[i - 1] + 1]
-    edges = [start, *gaps, len(rows.lines)]
-    return RawTable(values, names, [b - a for a, b in pairwise(edges)], labels)
-
-
-def _series_in_rows(rows: _Rows) -> RawTable:
-    start, n_labels = _transposed_layout(rows)
-    if start == len(rows.lines):
-        raise InputError(f"{rows.path} holds a header and no values; expected one row per series below it")
-    width = len(rows.cells(start))
-    cut, values = _numbers(rows, start, width, list(range(n_labels)), None, transposed=True)
-    names = [cells[0] for cells in cut]
-    for row, name in enumerate(names):
-        if not name:
-            raise InputError(f"{rows.path}, line {rows.numbers[start + row]}: the series has no name in its first cell")
-    return RawTable(values.T, names, [values.shape[1]])
-
-
-def _is_header(cells: list[str]) -> bool:
-    if not any(is_text(cell) for cell in cells):
-        counted = [str(i) for i in range(len(cells))], [str(i + 1) for i in range(len(cells))]
-        return len(cells) > 2 and cells in counted
-    texts = sum(is_text(cell) for cell in cells)
-    decimals = any(is_number(cell) and not cell.lstrip("+-").isdigit() for cell in cells)
-    return not decimals or 2 * texts >= len(cells)
-
-
-def _transposed_layout(rows: _Rows) -> tuple[int, int]:
-    """The first row that is a series, and how many leading columns are labels."""
-    head = rows.cells(0)
-    sample = [rows.cells(i) for i in range(1, min(6, len(rows.lines)))] or [head]
-    width = min(len(cells) for cells in sample)
+        delimiter = table_delimiter([row.line for row in rows[:_SAMPLE_OF_DELIMITERS]])
+    delimiter = None if delimiter == " " else delimiter
+    notes: list[str] = []
+    rows = _without_titles(rows, delimiter, notes)
+    cells = [split_cells(row.line, delimiter) for row in rows]
+    head, head_line, first = _header(text, offset, rows, cells, delimiter, comments, options.transpose)
     n_labels = 1
-    while n_labels < width and (
-        (
-            any(is_text(cells[n_labels]) for cells in sample)
-            and not any(is_number(cells[n_labels]) and cells[n_labels].lower() != "nan" for cells in sample)
+    if options.transpose:
+        above = head is not None and head_line != rows[0].number
+        has_head, n_labels = turned_layout(
+            head if head is not None and above else cells[0], cells if above else cells[1:]
         )
-        or (n_labels < len(head) and head[n_labels].lower() in _IDENTIFIERS)
-    ):
-        n_labels += 1
-    points = head[n_labels:]
-    if len(head) == len(sample[0]) - 1 or any(is_text(cell) for cell in points):
-        return 1, n_labels
-    times = [float(cell) for cell in points] if all(is_number(cell) for cell in points) else []
-    rising = len(times) > 1 and all(b > a for a, b in pairwise(times))
-    return (1 if rising and len(rows.lines) > 1 else 0), n_labels
+        if not above:
+            head, head_line, first = (cells[0], rows[0].number, 1) if has_head else (None, 0, 0)
+    if first >= len(rows):
+        below = "series" if options.transpose else "time step"
+        raise InputError(f"{path} holds a header and no values; expected one row per {below} below it")
+    source = _Source(path, text, delimiter, comments, rows[first].number, rows[first].start)
+    marks = number_marks(cells[first:], delimiter) if options.decimal is None else Marks(options.decimal)
+    typed = {0: object} if options.transpose else _kept_as_text(head, cells[first], options.trajectory_column)
+    body, blocks = _body(source, marks, typed, options, None if head is None else len(head))
+    if options.decimal is None and marks == Marks():
+        later = _late_commas(body)
+        if later:
+            marks = later
+            body, blocks = _body(source, marks, typed, options, None if head is None else len(head))
+    if marks.decimal == "," and options.decimal is None:
+        notes.append("decimals are written with a comma")
+    warned = [warning] if warning else []
+    if marks.unclear is not None:
+        warned.append(
+            f"{marks.unclear!r} was read with a decimal comma; if the comma marks thousands, pass decimal='.' or write none"
+        )
+    grid = Grid(
+        str(path),
+        head,
+        head_line,
+        body,
+        source.line,
+        source.written,
+        blocks=blocks,
+        notes=tuple(notes),
+        warnings=tuple(warned),
+    )
+    if options.transpose:
+        if head is not None and len(head) == body.shape[1] - 1:
+            grid = replace(grid, head=["", *head])
+        return series_in_rows(with_header_in_place(grid), n_labels, options.missing_values)
+    return steps_in_rows(with_header_in_place(grid))
 
 
-def _numbers(
-    rows: _Rows, start: int, width: int, skip: list[int], names: Sequence[str] | None, transposed: bool = False
-) -> tuple[list[list[str]], NDArray[np.float64]]:
-    """The skipped cells of each row, and the rest as numbers."""
-    lines = rows.lines[start:]
-    if len(skip) >= width:
-        raise InputError(f"{rows.path} has no column of numbers beside its labels and times")
-    cut: list[list[str]] = []
-    if skip:
-        lines, cut = _cut(lines, rows.delimiter, width, skip)
-    quote = '"' if any('"' in line for line in lines) else None
+def _kept(text: str, offset: int, comments: tuple[str, ...]) -> Iterator[_Row]:
+    number = text.count("\n", 0, offset) + 1
+    while offset < len(text):
+        end = text.find("\n", offset)
+        end = len(text) if end < 0 else end
+        line = text[offset:end]
+        if line.strip() and not line.startswith(comments):
+            yield _Row(number, offset, line)
+        offset, number = end + 1, number + 1
+
+
+def _without_titles(rows: list[_Row], delimiter: str | None, notes: list[str]) -> list[_Row]:
+    """Without lines of one cell above a table of more."""
+    widths = [sum(bool(cell) for cell in split_cells(row.line, delimiter)) for row in rows]
+    if delimiter is None or len(rows) < 4 or sorted(widths)[len(widths) // 2] < 3:
+        return rows
+    n_titles = 0
+    while n_titles < len(rows) - 2 and widths[n_titles] == 1:
+        n_titles += 1
+    if n_titles:
+        notes.append(
+            f"{n_titles} title line{'s' * (n_titles > 1)} above the table left out: {rows[0].line[:40].strip()!r}"
+        )
+    return rows[n_titles:]
+
+
+def _header(
+    text: str,
+    offset: int,
+    rows: Sequence[_Row],
+    cells: Sequence[list[str]],
+    delimiter: str | None,
+    comments: tuple[str, ...],
+    transpose: bool,
+) -> tuple[list[str] | None, int, int]:
+    """The header, its line, and which row is the first below it; a comment right above the table may be the header."""
+    if not transpose and is_header(cells[0], cells[1:6]):
+        return cells[0], rows[0].number, 1
+    above = text[offset : rows[0].start].rstrip("\n").split("\n")[-1]
+    if above.startswith(comments) and comments:
+        named = split_cells(above.lstrip("".join(comments) + " "), delimiter)
+        if len(named) in (len(cells[0]), len(cells[0]) - 1) and len(named) > 1 and is_header(named, cells[:5]):
+            return named, rows[0].number - 1, 0
+    return None, 0, 0
+
+
+def _kept_as_text(head: list[str] | None, first: list[str], column: str | None) -> dict[int, Any]:
+    """A column of trajectories, so that 01 and 1 stay two of them."""
+    if head is None or column not in head:
+        return {}
+    shift = 1 if len(first) == len(head) + 1 and first[-1] else 0
+    return {head.index(column) + shift: object}
+
+
+def _escaped(delimiter: str | None) -> str:
+    return re.escape(delimiter) if delimiter is not None else ""
+
+
+def _blank(delimiter: str | None) -> re.Pattern[str]:
+    return re.compile(rf"[ \t{_escaped(delimiter)}]*")
+
+
+def _body(
+    source: _Source, marks: Marks, typed: dict[int, Any], options: TextOptions, n_head: int | None
+) -> tuple[pd.DataFrame, tuple[int, ...] | None]:
+    """The cells, and the rows of each part between blank lines."""
+    blocks = None
+    if source.cut:
+        lines = source.text[source.start : source.end].split("\n")
+        blank = _blank(source.delimiter)
+        plain = [line for line in lines if not line.startswith(source.comments)]
+        parts = [
+            list(part) for empty, part in groupby(plain, key=lambda line: bool(blank.fullmatch(line))) if not empty
+        ]
+        blocks = tuple(len(part) for part in parts) if len(parts) > 1 else None
+        data = "\n".join(line for part in parts for line in part).encode()
+    else:
+        data = source.text[source.start : source.end].encode()
+    wanted = {str(mark) for mark in options.missing_values}
+    arguments: dict[str, Any] = {
+        "sep": r"\s+" if source.delimiter is None else source.delimiter,
+        "header": None,
+        "dtype": typed or None,
+        "keep_default_na": False,
+        "na_values": [*_MARKS, *wanted],
+        "skipinitialspace": True,
+        "skip_blank_lines": False,
+        "decimal": marks.decimal,
+        "thousands": marks.thousands,
+        "low_memory": False,
+        "engine": "c",
+        **_EXACT,
+    }
     try:
-        values = np.loadtxt(lines, delimiter=rows.delimiter, comments=None, quotechar=quote, ndmin=2)
-    except ValueError:
-        values = np.empty((0, 0))
-    if values.shape != (len(rows.lines) - start, width - len(skip)) or not np.isfinite(values).all():
-        _explain(rows, start, width, skip, names, transposed)
-    return cut, values
-
-
-def _cut(lines: list[str], delimiter: str | None, width: int, skip: list[int]) -> tuple[list[str], list[list[str]]]:
-    rest, cut = [], []
-    leading = skip == list(range(len(skip)))
-    for line in lines:
-        if leading and '"' not in line:
-            cells = line.split(delimiter, len(skip))
-            rest.append(cells[-1] if len(cells) > len(skip) else "")
-            cut.append([cell.strip() for cell in cells[: len(skip)]])
-            continue
-        cells = split_cells(line, delimiter)
-        keep = [cell for i, cell in enumerate(cells) if i not in skip]
-        rest.append((delimiter or " ").join(keep) if len(cells) == width else "")
-        cut.append([cells[i] if i < len(cells) else "" for i in skip])
-    return rest, cut
-
-
-def _explain(
-    rows: _Rows, start: int, width: int, skip: list[int], names: Sequence[str] | None, transposed: bool
-) -> NoReturn:
-    """Find the first cell or row that numbers cannot be made of, and raise it."""
-    table = [rows.cells(i) for i in range(start, len(rows.lines))]
-    if not transposed and 0 not in skip and 2 * sum(_is_label(cells[0]) for cells in table) > len(table):
-        column = repr(names[0]) if names and names[0] and len(table[0]) == width else "1"
-        label = next(cells[0] for cells in table if _is_label(cells[0]))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            body = pd.read_csv(io.BytesIO(data), **arguments)
+    except (
+        pd.errors.ParserError,
+        pd.errors.ParserWarning,
+        pd.errors.EmptyDataError,
+        ValueError,
+        OverflowError,
+    ) as error:
+        _explain(source, n_head)
         raise InputError(
-            f"{rows.path}: column {column} holds labels such as {_shown(label)}, not numbers; drop it, or pass"
-            " transpose=True if each row is a series, or trajectory_column if it tells trajectories apart"
-        )
-    for row, cells in enumerate(table):
-        line = rows.numbers[start + row]
-        if len(cells) != width:
-            source = "the header has" if names is not None else "the first row has"
-            raise InputError(
-                f"{rows.path}, line {line}: expected {width} cells, as many as {source}, but found {len(cells)};"
-                " every row needs one cell per column"
-            )
-        for position, cell in enumerate(cells):
-            finite = is_number(cell) and np.isfinite(float(cell))
-            if position in skip or finite:
-                continue
-            owner = cells[0] if transposed else names[position] if names is not None else None
-            series = f"column {position + 1}" if owner is None else repr(owner)
-            if cell.lower() in MISSING:
-                raise InputError(
-                    f"{rows.path}, line {line}: series {series} has no value ({cell!r}); fill the gap or drop the row"
-                )
-            hint = "; write decimals with a point" if _has_decimal_comma(cell) else ""
-            kind = "the infinite value" if is_number(cell) else "the text"
-            raise InputError(
-                f"{rows.path}, line {line}: series {series} has {kind} {_shown(cell)} where a number is needed{hint};"
-                " correct the cell or drop the row"
-            )
-    raise InputError(f"{rows.path} could not be read as a table of numbers; check the delimiter and the quotes")
+            f"{source.path} could not be read as a table of numbers; check the delimiter and the quotes"
+        ) from error
+    _refuse_short(source, body, n_head)
+    if blocks is not None and sum(blocks) != len(body):
+        blocks = None
+    return body, blocks
+
+
+def _refuse_short(source: _Source, body: pd.DataFrame, n_head: int | None) -> None:
+    """Rows that end early, which pandas fills."""
+    last = body.iloc[:, -1].isna().to_numpy()
+    for row in map(int, np.flatnonzero(last)):
+        if row >= len(source.rows) or len(source.cells(row)) != body.shape[1]:
+            _explain(source, n_head)
+            return
+
+
+def _explain(source: _Source, n_head: int | None) -> None:
+    """Name the first line of another width."""
+    widths = [len(source.cells(row)) for row in range(len(source.rows))]
+    if not widths:
+        return
+    expected, like = (n_head, "the header") if n_head is not None and n_head in widths else (widths[0], "the first row")
+    for (number, _), width in zip(source.rows, widths, strict=True):
+        if width != expected:
+            raise ragged(str(source.path), "line", number, expected, width, like)
+
+
+def _late_commas(body: pd.DataFrame) -> Marks | None:
+    """Decimal commas that the first rows did not show."""
+    text = [k for k, dtype in enumerate(body.dtypes) if dtype.kind == "O" or dtype == "str"]
+    for k in text:
+        cells = [str(cell).strip() for cell in body.iloc[:, k] if isinstance(cell, str)]
+        if cells and all(re.fullmatch(r"[+-]?\d*(,\d+)?(?:[eE][+-]?\d+)?", cell) for cell in cells):
+            whole = all(dtype.kind != "f" or body.iloc[:, j].isna().any() for j, dtype in enumerate(body.dtypes))
+            found = number_marks([cells], None)
+            return found if whole and found.decimal == "," else None
+    return None

@@ -3,101 +3,143 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..series import SeriesTable, as_series_table
-from ._options import whole
-from ._text import RawTable, column_index, is_text, parse_text, time_columns
+from ..series import Reading, SeriesTable
+from ..series.assembled import Assembled, AssemblyOptions, assembled, changing, cut_in_lengths
+from ..series.frame import Frame
+from ..series.table import check_table, of_assembled, warn_of
+from ..series.time_axis import Gaps
+from ..series.time_names import may_say_time, says_time
+from ._arrays import read_arrays
+from ._columnar import read_anndata_frame, read_columnar_frame
+from ._sheet import read_sheet_frame
+from ._text import TextOptions, read_text_frame
 
-TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".tab", ".dat")
+_SHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
+_OTHERS = (".npy", ".npz", ".parquet", ".feather", ".h5ad")
 
 
 def read_table(
     path: str | os.PathLike[str],
     *,
     delimiter: str | None = None,
+    decimal: str | None = None,
+    time_column: str | None = None,
     trajectory_column: str | None = None,
     trajectory_length: int | None = None,
     transpose: bool = False,
     drop_constant: bool = False,
+    missing: Literal["error", "drop", "interpolate"] = "error",
+    missing_values: Sequence[float | str] = (),
+    gaps: Gaps = "cut",
+    sheet: str | int | None = None,
+    comment: str | None = None,
 ) -> SeriesTable:
-    """Read series from `.csv`, `.tsv`, `.txt` (each also `.gz`), `.npy`, `.npz` or `.parquet`.
+    """Read series from text, a workbook, Parquet, Feather, NumPy or AnnData.
 
-    Text: rows are time steps and columns are series. The delimiter (tab, semicolon, comma, blanks) and a header line
-    are recognised; a header of bare numbers only where they count 0, 1, 2, ... or 1, 2, 3, .... A column called `time`,
-    or a leading one called `t`, in any case, is dropped. Blank lines between rows set trajectories apart.
+    Text (`.csv`, `.tsv`, `.txt`, `.tab`, `.dat`, each also `.gz`): rows are time steps and columns are series. The delimiter
+    (tab, semicolon, comma, `|`, blanks), the mark of decimals and a header line are recognised; a header of bare numbers only
+    where they count 0, 1, 2, ... or 1, 2, 3, ...; a header that leaves the name of the row labels out, as R writes it; a
+    delimiter at the end of lines; lines that start with `#`. Blank lines between rows set trajectories apart.
+    Workbooks (`.xlsx`, with further packages `.xls` and `.ods`), `.parquet` and `.feather` alike; they need the extra `io`.
     `.npy`: (T, P), or (R, T, P) for R trajectories; opened as a memory map, which float32 and float64 stay. `.npz`: the
-    same under the key `X` or as the sole array, with P `names` if present. `.parquet`: rows are time steps; needs the
-    extra `io`.
+    same under the key `X` or as the sole array, with P `names` if present. `.h5ad`: cells are steps and genes series; needs the
+    extra `anndata`.
+
+    The time (a column called `time`, `date`, `timestamp`, ..., a leading `t` or `hours`, a leading column of dates, headers such
+    as `10h` of a table with series in rows) is no series. Rows are sorted by it; a time that starts again begins a trajectory,
+    times that are there several times are replicates, and a gap of a regular time axis cuts. Names and numbers of rows are left
+    out. `reading` of the result says what was done.
 
     Parameters
     ----------
     path : the file.
     delimiter : the character between cells of a text file; default: recognised.
-    trajectory_column : name of the column that labels trajectories; rows with one label form one trajectory, in order.
+    decimal : "." or "," in a text file; default: recognised.
+    time_column : name of the column that tells the time; default: recognised. Of AnnData, a column of `obs`.
+    trajectory_column : name of the column that labels trajectories; rows with one label form one trajectory.
     trajectory_length : time steps of each trajectory; every trajectory found so far is cut after every so many rows.
-    transpose : each row is a series (a genes x times table). In text and parquet the first column holds the names;
-        further leading columns of text, or of gene identifiers by their header, are left out. A first line whose cells
-        are text or strictly rising numbers (the times) is the header.
+    transpose : each row is a series (a genes x times table). The first column holds the names; further leading columns of text,
+        or of gene identifiers by their header, are left out. A first line whose cells are text or strictly rising numbers (the
+        times) is the header.
     drop_constant : leave out series that never change, such as genes that are never expressed, instead of refusing them.
+    missing : "error" refuses missing values (empty, NA, NaN, null, `.`, `-`, `?`); with "drop" and "interpolate" they stay NaN.
+    missing_values : further values that stand for missing ones, such as -999.
+    gaps : "cut" cuts trajectories where steps of a regular time axis are missing; "ignore" leaves them whole.
+    sheet : name or number (from 0) of the sheet of a workbook; default: the first.
+    comment : what starts a line of a text file that is no row; default `#` (and `!`, as in files of GEO), "" for none.
 
     Returns
     -------
     SeriesTable of (T_r, P) trajectories, checked as `as_series_table` does.
 
+    Warns
+    -----
+    DataWarning : where the order of the steps, or which rows belong together, had to be guessed.
+
     Raises
     ------
     InputError : a file that is missing, empty or not what its suffix says; text, missing or infinite cells (with series
-        and line); ragged rows; row labels; a trajectory column or length that does not fit; whatever `as_series_table`
-        refuses.
+        and line); ragged rows; a column of labels among series; times that cannot be read; a trajectory column or length that
+        does not fit; whatever `as_series_table` refuses.
 
     Examples
     --------
     >>> import tempfile, pathlib
     >>> file = pathlib.Path(tempfile.mkdtemp()) / "two.csv"
-    >>> _ = file.write_text("time,a,b\\n0,1.0,2.0\\n1,1.5,1.0\\n")
-    >>> read_table(file).names
-    ('a', 'b')
+    >>> _ = file.write_text("time,a,b\\n1,1.5,1.0\\n0,1.0,2.0\\n")
+    >>> table = read_table(file)
+    >>> table.names, table.trajectories[0].tolist()
+    (('a', 'b'), [[1.0, 2.0], [1.5, 1.0]])
+    >>> table.reading.notes
+    ("the rows were not in the order of time: sorted by 'time'",)
     """
     path = existing_file(path)
     if trajectory_column is not None and trajectory_length is not None:
         raise InputError("trajectory_column and trajectory_length were both given; give the one that fits the file")
     if trajectory_column is not None and transpose:
         raise InputError("trajectory_column needs series in columns; with transpose=True use trajectory_length")
+    if time_column is not None and transpose:
+        raise InputError("time_column needs series in columns; with transpose=True the header tells the times")
+    marks = (missing_values,) if isinstance(missing_values, (str, int, float)) else tuple(missing_values)
+    options = AssemblyOptions(time_column, trajectory_column, trajectory_length, missing, marks, gaps, drop_constant)
     kind = data_suffix(path)
-    if kind in TEXT_SUFFIXES:
-        raw = parse_text(path, delimiter, trajectory_column, transpose)
-    elif kind in (".npy", ".npz"):
-        raw = _named_columns(path, *_read_numpy(path, kind, transpose), trajectory_column)
-    elif kind == ".parquet":
-        raw = _read_parquet(path, trajectory_column, transpose)
+    if kind in (".npy", ".npz"):
+        found = _of_arrays(path, *read_arrays(path, transpose), options, transpose)
     else:
-        known = ", ".join((*TEXT_SUFFIXES, ".npy", ".npz", ".parquet"))
-        raise InputError(f"{path} has the suffix {kind!r}, which is not read; save the table as one of {known}")
-    trajectories, names = _trajectories(path, raw, trajectory_length), raw.names
-    if drop_constant:
-        trajectories, names = _changing(trajectories, names)
+        if kind in TEXT_SUFFIXES:
+            text = TextOptions(delimiter, decimal, comment, transpose, trajectory_column, marks)
+            frame = read_text_frame(path, text)
+        elif kind in _SHEETS:
+            frame = read_sheet_frame(path, sheet, transpose, marks, trajectory_column)
+        elif kind in (".parquet", ".feather"):
+            frame = read_columnar_frame(path, transpose, marks)
+        elif kind == ".h5ad" and not transpose:
+            frame = read_anndata_frame(path, time_column, trajectory_column)
+        elif kind == ".h5ad":
+            raise InputError(f"{path}: cells are steps and genes series in AnnData; leave transpose out")
+        else:
+            known = ", ".join((*TEXT_SUFFIXES, *_SHEETS, *_OTHERS))
+            raise InputError(f"{path} has the suffix {kind!r}, which is not read; save the table as one of {known}")
+        orientation: Literal["steps in rows", "series in rows"] = "series in rows" if transpose else "steps in rows"
+        found = assembled([frame], options, source=str(path), orientation=orientation)
+    table = of_assembled(found)
     try:
-        return as_series_table(trajectories, names)
+        check_table(table, missing=missing)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-
-
-def _changing(trajectories: list[NDArray[Any]], names: list[str] | None) -> tuple[list[NDArray[Any]], list[str]]:
-    """The series that change, under the names they would have had among all."""
-    first = trajectories[0][0]
-    changes = np.any([(t != first).any(axis=0) for t in trajectories], axis=0)
-    kept = np.flatnonzero(changes)
-    known = names if names is not None else [f"x{i}" for i in range(len(changes))]
-    return [t if changes.all() else t[:, kept] for t in trajectories], [known[i] for i in kept]
+    warn_of(table)
+    return table
 
 
 def existing_file(path: str | os.PathLike[str]) -> Path:
@@ -118,126 +160,33 @@ def data_suffix(path: Path) -> str:
     return suffixes[-1] if suffixes else ""
 
 
-def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays of an `.npz`, or the memory map of an `.npy` under the key ""; nothing is ever unpickled."""
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty; save the array again")
-    try:
-        with path.open("rb") as file:
-            if path.suffix.lower() == ".npy":
-                if file.read(6) != b"\x93NUMPY":
-                    raise InputError(
-                        f"{path} is not an .npy file; write it with numpy.save, or give it its right suffix"
-                    )
-                return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
-            if not zipfile.is_zipfile(file):
-                raise InputError(f"{path} is not an .npz file, or is cut short; write it with numpy.savez")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                return {key: archive[key] for key in archive.files}
-    except InputError:
-        raise
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "bject" in str(error):
-            raise InputError(
-                f"{path} holds Python objects, which are never unpickled; save numbers, and names as"
-                " np.array(names, dtype=str)"
-            ) from error
-        raise InputError(f"{path} is corrupt or cut short ({error}); save the array again") from error
-
-
-def sole_array(path: Path, arrays: dict[str, NDArray[Any]], key: str) -> NDArray[Any]:
-    """The array under `key`, else the only one beside `names`."""
-    others = [k for k in arrays if k != "names"]
-    if key in arrays:
-        return arrays[key]
-    if len(others) != 1:
-        raise InputError(f"{path} holds the arrays {others}; name the one to read {key!r}")
-    return arrays[others[0]]
-
-
-def _read_numpy(path: Path, kind: str, transpose: bool) -> tuple[NDArray[Any], list[str] | None]:
-    arrays = load_arrays(path)
-    X = arrays[""] if kind == ".npy" else sole_array(path, arrays, "X")
-    if X.dtype.kind not in "fiub":
-        raise InputError(f"{path} holds values of type {X.dtype}; save a plain array of real numbers")
-    if X.ndim not in (2, 3) or 0 in X.shape:
-        raise InputError(
-            f"{path} has shape {X.shape}; expected (time steps, series) or (trajectories, time steps, series)"
-        )
-    X = X.swapaxes(-1, -2) if transpose else X
-    names = [str(n) for n in arrays["names"].ravel()] if "names" in arrays else None
-    if names is not None and len(names) != X.shape[-1]:
-        raise InputError(f"{path} has {len(names)} names for {X.shape[-1]} series (shape {X.shape}); is it transposed?")
-    return X, names
-
-
-def _read_parquet(path: Path, trajectory_column: str | None, transpose: bool) -> RawTable:
-    try:
-        import pandas
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise InputError(f'reading {path} needs pandas and pyarrow: pip install "grngc-fast[io]"') from error
-    try:
-        frame = pandas.read_parquet(path, engine="pyarrow")
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path} is not a readable parquet file ({error}); write it again") from error
-    frame.columns = [str(c) for c in frame.columns]
-    if transpose:
-        while frame.shape[1] and not _is_numeric(frame.iloc[:, 0]):
-            keep_index = frame.index.dtype.kind in "OTU"
-            frame = frame.iloc[:, 1:] if keep_index else frame.set_index(frame.columns[0])
-        frame = frame.T
-        frame.columns = [str(c) for c in frame.columns]
-    for position, name in enumerate(frame.columns):
-        column = frame.iloc[:, position]
-        if name not in (trajectory_column, "time") and not _is_numeric(column):
-            shown = next((v for v in column if is_text(str(v))), None)
-            raise InputError(
-                f"{path}: series {name!r} holds text such as {shown!r}, not numbers; drop the column, or pass"
-                " transpose=True if each row is a series, or trajectory_column if it tells trajectories apart"
-            )
-    names = list(frame.columns)
-    trajectory = None if trajectory_column is None else column_index(path, names, trajectory_column)
-    skip = time_columns(names, trajectory) | ({trajectory} if trajectory is not None else set())
-    kept = [i for i in range(len(names)) if i not in skip]
-    values = frame.iloc[:, kept].to_numpy(dtype=np.float64, na_value=np.nan)
-    labels = None if trajectory is None else [str(v) for v in frame.iloc[:, trajectory]]
-    return RawTable(values, [names[i] for i in kept], [len(values)], labels)
-
-
-def _is_numeric(column: Any) -> bool:
-    from pandas.api import types
-
-    return bool(types.is_numeric_dtype(column) and not types.is_complex_dtype(column))
-
-
-def _named_columns(path: Path, X: NDArray[Any], names: list[str] | None, trajectory_column: str | None) -> RawTable:
-    trajectory = None if trajectory_column is None else column_index(path, names, trajectory_column)
-    skip = time_columns(names, trajectory) | ({trajectory} if trajectory is not None else set())
-    blocks = [len(X)] if X.ndim == 2 else [X.shape[1]] * len(X)
+def _of_arrays(
+    path: Path, X: NDArray[Any], names: list[str] | None, options: AssemblyOptions, transpose: bool
+) -> Assembled:
+    """Arrays with a time or a trajectory among their names are frames; others stay as they are."""
+    orientation: Literal["steps in rows", "series in rows"] = "series in rows" if transpose else "steps in rows"
+    labelled = names is not None and (any(map(says_time, names)) or may_say_time(names[0]))
+    if labelled or options.time is not None or options.trajectory is not None:
+        parts = [X] if X.ndim == 2 else list(X)
+        frames = [Frame(pd.DataFrame(part, columns=names), source=str(path), from_file=True) for part in parts]
+        return assembled(frames, options, source=str(path), orientation=orientation)
+    blocks = (len(X),) if X.ndim == 2 else (X.shape[1],) * len(X)
     values = X.reshape(-1, X.shape[-1])
-    labels = None if trajectory is None else [str(v) for v in values[:, trajectory]]
-    if names is None or not skip:
-        return RawTable(values, names, blocks, labels)
-    kept = [i for i in range(len(names)) if i not in skip]
-    return RawTable(values[:, kept], [names[i] for i in kept], blocks, labels)
+    if options.missing_values:
+        values = np.where(np.isin(values, [float(mark) for mark in options.missing_values]), np.nan, values)
+    if options.trajectory_length is not None:
+        blocks = cut_in_lengths(str(path), blocks, options.trajectory_length)
+    trajectories = tuple(_as_float(part) for part in np.split(values, np.cumsum(blocks)[:-1]))
+    reading = Reading(
+        str(path), orientation, *values.shape, n_trajectories=len(trajectories), n_pieces=len(trajectories)
+    )
+    found = Assembled(trajectories, None if names is None else tuple(names), reading, None)
+    if options.missing != "error":
+        found = replace(
+            found, reading=replace(reading, n_missing=sum(int(np.isnan(part).sum()) for part in trajectories))
+        )
+    return changing(found) if options.drop_constant else found
 
 
-def _trajectories(path: Path, raw: RawTable, length: int | None) -> list[NDArray[Any]]:
-    if raw.labels is not None:
-        numbers: dict[str, int] = {}
-        which = np.array([numbers.setdefault(label, len(numbers)) for label in raw.labels])
-        return [raw.values[which == k] for k in range(len(numbers))]
-    blocks = raw.blocks
-    if length is not None:
-        whole("trajectory_length", length, 1)
-        for block in blocks:
-            if block % length:
-                raise InputError(
-                    f"{path} has {block} rows in a trajectory, which trajectory_length={length} does not divide;"
-                    " check for rows that are missing or too many"
-                )
-        blocks = [length] * (sum(blocks) // length)
-    cut: Callable[..., list[NDArray[Any]]] = np.split
-    return cut(raw.values, np.cumsum(blocks)[:-1])
+def _as_float(part: NDArray[Any]) -> NDArray[Any]:
+    return part if part.dtype in (np.float32, np.float64) else part.astype(np.float64)

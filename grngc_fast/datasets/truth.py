@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ._text import find_delimiter, is_number, read_lines, split_cells
-from .table import TEXT_SUFFIXES, data_suffix, existing_file, load_arrays, sole_array
+from ._arrays import load_arrays, sole_array
+from ._lines import find_delimiter, is_number, read_lines, split_cells
+from ._spelling import Spelling
+from .table import TEXT_SUFFIXES, data_suffix, existing_file
 
 Truth = NDArray[np.bool_]
 
@@ -20,7 +22,9 @@ _SOURCES = frozenset({"source", "cause", "from", "regulator", "tf", "parent", "g
 _TARGETS = frozenset({"target", "effect", "to", "regulated", "gene", "child", "gene2"})
 
 
-def read_truth(path: str | os.PathLike[str], names: Sequence[str], *, ignore_unknown: bool = False) -> Truth:
+def read_truth(
+    path: str | os.PathLike[str], names: Sequence[str], *, ignore_unknown: bool = False, ignore_case: bool = False
+) -> Truth:
     """Read a known network of the series `names`.
 
     Text (`.csv`, `.tsv`, `.txt`, each also `.gz`) holds either edges, one per line, `source target [0/1]`, with tabs,
@@ -33,6 +37,7 @@ def read_truth(path: str | os.PathLike[str], names: Sequence[str], *, ignore_unk
     path : the file.
     names : the P series, in the order of the table.
     ignore_unknown : skip edges of series that are not in `names` rather than refuse them.
+    ignore_case : in a list of edges tp53 is TP53, unless `names` has others that differ in nothing else.
 
     Returns
     -------
@@ -63,7 +68,7 @@ def read_truth(path: str | os.PathLike[str], names: Sequence[str], *, ignore_unk
             f"{path}, line {lines[0][0]}: {len(rows[0])} cells; expected edges (source, target[, 0/1]) or a"
             f" {len(names)} x {len(names)} matrix of 0 and 1 for the {len(names)} series, with their names or without"
         )
-    return _edges(path, lines, names, ignore_unknown)
+    return _edges(path, lines, names, ignore_unknown, ignore_case)
 
 
 def listed_edges(path: Path, names: Collection[str]) -> list[tuple[str, str]]:
@@ -135,33 +140,39 @@ def _ordered(array: NDArray[Any], effects: Sequence[str], causes: Sequence[str],
     return array[np.ix_([row[n] for n in names], [column[n] for n in names])]
 
 
-def _edges(path: Path, rows: list[tuple[int, list[str]]], names: list[str], ignore_unknown: bool) -> Truth:
+def _edges(
+    path: Path, rows: list[tuple[int, list[str]]], names: list[str], ignore_unknown: bool, ignore_case: bool
+) -> Truth:
     index = {name: i for i, name in enumerate(names)}
+    spelling = Spelling(names, ignore_case)
     source, target, rows = _without_header(rows, index)
     listed = np.full((len(names), len(names)), -1, dtype=np.int8)
-    unknown: dict[str, None] = {}
+    met: dict[str, str | None] = {}
     for line, row in rows:
         present = _is_edge(path, line, row)
-        strange = [name for name in (row[source], row[target]) if name not in index]
-        if strange:
-            unknown.update(dict.fromkeys(strange))
+        for name in row[:2]:
+            met.setdefault(name, spelling.of(name))
+        from_, to = met[row[source]], met[row[target]]
+        if from_ is None or to is None:
             continue
-        effect, cause = index[row[target]], index[row[source]]
+        effect, cause = index[to], index[from_]
         if listed[effect, cause] == (not present):
             raise InputError(
                 f"{path}, line {line}: the edge {row[source]} -> {row[target]} is listed both as present and as absent;"
                 " keep one of the two lines"
             )
         listed[effect, cause] = present
-    shown = ", ".join(repr(n) for n in list(unknown)[:5])
+    unknown = [name for name, known in met.items() if known is None]
+    shown = ", ".join(repr(n) for n in unknown[:5])
     if unknown and not ignore_unknown:
         raise InputError(
-            f"{path} names {len(unknown)} series that the table does not have: {shown}; check the spelling, or pass"
-            " ignore_unknown=True to skip their edges"
+            f"{path} names {len(unknown)} series that the table does not have: {shown} ({len(met) - len(unknown)} of {len(met)}"
+            f" names were found); check the spelling, or pass ignore_unknown=True to skip their edges{spelling.hint(unknown)}"
         )
     if (listed < 0).all():
         raise InputError(
             f"{path} lists no edge between series of the table (it names {shown or 'none'}); check the names"
+            + spelling.hint(unknown)
         )
     truth: Truth = listed == 1
     return truth

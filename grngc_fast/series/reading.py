@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -65,3 +66,8 @@ class Reading:
         found = asdict(self)
         listed = {"dropped": [list(pair) for pair in self.dropped]}
         return found | listed | {"notes": list(self.notes), "warnings": list(self.warnings)}
+
+    def tell(self) -> None:
+        """Give the notes to the logger "grngc_fast"."""
+        for note in self.notes:
+            logging.getLogger("grngc_fast").info(note)

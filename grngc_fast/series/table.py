@@ -1,22 +1,26 @@
 """A table of series as every door takes it: one trajectory or several, with names, checked once.
 
-`(T, P)` array or DataFrame, `(R, T, P)` array, or a list of `(T_r, P)` arrays or DataFrames become a `SeriesTable`. What
+`(T, P)` array or table with names, `(R, T, P)` array, or a list of `(T_r, P)` arrays or tables become a `SeriesTable`. What
 cannot be used (NaN, a constant series, text, ragged rows, duplicate names) is an `InputError` that names the series.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..errors import DataWarning, InputError
 from ..row_blocks import row_blocks
+from .assembled import Assembled, AssemblyOptions, assembled
+from .columns import duplicates
+from .objects import all_frames
 from .reading import Reading
+from .time_axis import Gaps
 
 Array = NDArray[np.floating[Any]]
 
@@ -50,43 +54,94 @@ class SeriesTable:
         return sum(len(t) for t in self.trajectories)
 
 
-def as_series_table(X: Any, names: Sequence[str] | None = None, *, forecast: bool = False) -> SeriesTable:
+def as_series_table(
+    X: Any,
+    names: Sequence[str] | None = None,
+    *,
+    forecast: bool = False,
+    missing: str = "error",
+    time: Hashable | None = None,
+    trajectory: Hashable | None = None,
+    gaps: Gaps = "cut",
+) -> SeriesTable:
     """Bring `X` into the one form the library works on, and check it.
+
+    Tables with names (DataFrames of pandas and polars, tables of pyarrow, xarray, AnnData, mappings, lists of them) are read as
+    `read_table` reads files: what tells the time orders the rows and is no series, outer levels of a MultiIndex tell trajectories
+    apart, names of rows are left out, and `reading` of the result says so.
 
     Parameters
     ----------
-    X : SeriesTable, (T, P) array or DataFrame, (R, T, P) array, or a list of (T_r, P) arrays or DataFrames.
-    names : P series names; default the DataFrame's columns, else x0, x1, ...
+    X : SeriesTable, (T, P) array or table, (R, T, P) array, or a list of (T_r, P) arrays or tables, whose columns are put in the
+        order of the first one's. AnnData: cells are steps and genes series.
+    names : P series names; default the table's columns, else x0, x1, ...
     forecast : data to forecast from, which may be constant or of one series.
+    missing : "error" refuses missing values; with "drop" and "interpolate" they stay as NaN.
+    time : name of the column, index level, dimension or column of `obs` that tells the time; default: recognised by its name
+        (`time`, `date`, `timestamp`, ...) or type.
+    trajectory : name of the column, index level or column of `obs` that tells trajectories apart.
+    gaps : "cut" cuts trajectories where steps of a regular time axis are missing; "ignore" leaves them whole.
+
+    Warns
+    -----
+    DataWarning : where the order of the steps, or which rows belong together, had to be guessed.
 
     Raises
     ------
     InputError : text or missing values, infinities, fewer than two series, duplicate names, trajectories that differ in
-        their series, a series that is constant over all trajectories.
+        their series, a series that is constant over all trajectories, times that cannot be read.
     """
+    options = AssemblyOptions(time=time, trajectory=trajectory, missing=missing, gaps=gaps)
     if isinstance(X, SeriesTable):
         table = X
     else:
-        parts = _split(X)
-        if not parts:
-            raise InputError(f"X has no trajectories (shape={np.shape(X)}); pass at least one (T, P) trajectory")
-        found = [_column_names(part) for part in parts]
-        if any(f != found[0] for f in found[1:]):
+        frames = all_frames(X, time, trajectory)
+        if frames is not None:
+            table = of_assembled(assembled(frames, options), names)
+        elif time is not None or trajectory is not None:
+            given = "time" if time is not None else "trajectory"
             raise InputError(
-                "the trajectories have different column names; give every trajectory the same series, in one order"
+                f"X has no column names, so {given} cannot be found; pass a table with names, such as a DataFrame"
             )
-        arrays = tuple(_as_float(part, number, len(parts), found[0]) for number, part in enumerate(parts))
-        widths = sorted({a.shape[1] for a in arrays})
-        if len(widths) > 1:
-            raise InputError(f"the trajectories have different numbers of series: {widths}; all need the same columns")
-        given = found[0] if names is None else [str(n) for n in names]
-        if names is not None and len(given or ()) != widths[0]:
-            raise InputError(f"{len(given or ())} names were given for {widths[0]} series")
-        table = SeriesTable(
-            arrays, tuple(given) if given is not None else tuple(f"x{i}" for i in range(widths[0])), given is not None
-        )
-    _check(table, forecast)
+        else:
+            table = _of_arrays(X, names)
+        if not forecast:
+            warn_of(table)
+    check_table(table, forecast=forecast, missing=missing)
     return table
+
+
+def of_assembled(found: Assembled, names: Sequence[str] | None = None) -> SeriesTable:
+    """The table of assembled trajectories, under their names or the ones given."""
+    width = found.trajectories[0].shape[1]
+    return SeriesTable(
+        found.trajectories, *_names(names, found.names, width), reading=found.reading, origin=found.origin
+    )
+
+
+def warn_of(table: SeriesTable) -> None:
+    """Say what its reading warns of."""
+    for text in table.reading.warnings if table.reading is not None else ():
+        warnings.warn(text, DataWarning, stacklevel=3)
+
+
+def _names(given: Sequence[str] | None, found: Sequence[str] | None, width: int) -> tuple[tuple[str, ...], bool]:
+    names = found if given is None else [str(n) for n in given]
+    if given is not None and len(given) != width:
+        raise InputError(f"{len(given)} names were given for {width} series")
+    return (tuple(f"x{i}" for i in range(width)), False) if names is None else (tuple(names), True)
+
+
+def _of_arrays(X: Any, names: Sequence[str] | None) -> SeriesTable:
+    parts = _split(X)
+    if not parts:
+        raise InputError(f"X has no trajectories (shape={np.shape(X)}); pass at least one (T, P) trajectory")
+    arrays = tuple(_as_float(part, number, len(parts)) for number, part in enumerate(parts))
+    widths = sorted({a.shape[1] for a in arrays})
+    if len(widths) > 1:
+        raise InputError(f"the trajectories have different numbers of series: {widths}; all need the same columns")
+    reading = Reading(None, "steps in rows", sum(map(len, arrays)), widths[0], None, None, len(arrays), len(arrays))
+    return SeriesTable(arrays, *_names(names, None, widths[0]), reading=reading)
 
 
 def _split(X: Any) -> list[Any]:
@@ -105,14 +160,7 @@ def _split(X: Any) -> list[Any]:
     return list(np.asarray(X)) if np.ndim(X) == 3 else [X]
 
 
-def _column_names(part: Any) -> list[str] | None:
-    columns = getattr(part, "columns", None)
-    if columns is None or not all(isinstance(c, str) for c in columns):
-        return None
-    return list(columns)
-
-
-def _as_float(part: Any, number: int, n_parts: int, names: list[str] | None) -> Array:
+def _as_float(part: Any, number: int, n_parts: int) -> Array:
     where = f"trajectory {number}" if n_parts > 1 else "X"
     if hasattr(part, "detach"):
         part = part.detach().cpu().numpy()
@@ -138,11 +186,11 @@ def _as_float(part: Any, number: int, n_parts: int, names: list[str] | None) -> 
     if np.iscomplexobj(array):
         raise InputError(f"{where} holds complex numbers. Complex data not supported: pass real values")
     if array.dtype.kind not in "fiub":
-        array = _numbers(array, where, names)
+        array = _numbers(array, where)
     return array.astype(np.float64, copy=False) if array.dtype != np.float32 else array
 
 
-def _numbers(array: NDArray[Any], where: str, names: list[str] | None) -> Array:
+def _numbers(array: NDArray[Any], where: str) -> Array:
     try:
         return array.astype(np.float64)
     except (TypeError, ValueError):
@@ -151,7 +199,7 @@ def _numbers(array: NDArray[Any], where: str, names: list[str] | None) -> Array:
         try:
             float(array[row, column])
         except (TypeError, ValueError):
-            series = names[column] if names else f"column {column}"
+            series = f"column {column}"
             raise InputError(
                 f"{where}: series {series!r} has the non-number {array[row, column]!r} at row {row};"
                 " remove label columns and fill or drop text cells"
@@ -159,21 +207,33 @@ def _numbers(array: NDArray[Any], where: str, names: list[str] | None) -> Array:
     return array.astype(np.float64)
 
 
-def _check(table: SeriesTable, forecast: bool) -> None:
+def check_table(table: SeriesTable, *, forecast: bool = False, missing: str = "error") -> None:
+    """Refuse what no fit can use; see `as_series_table`."""
     names = table.names
     if len(names) < 2 and not forecast:
         raise InputError(
             f"X has 1 series ({names[0]!r}): n_features=1, but causality between series needs at least two columns"
+            if names
+            else "X has no series left; causality between series needs at least two columns"
         )
-    duplicates = sorted(n for n, count in Counter(names).items() if count > 1)
-    if duplicates:
-        raise InputError(f"duplicate series names: {some(duplicates)}; rename the columns so that each is distinct")
-    for number, trajectory in enumerate(table.trajectories):
-        _check_finite(trajectory, names, f" of trajectory {number}" if len(table.trajectories) > 1 else "")
+    repeated = duplicates(names)
+    if repeated:
+        raise InputError(f"duplicate series names: {some(repeated)}; rename the columns so that each is distinct")
+    n_missing = sum(
+        _count_missing(trajectory, names, f" of trajectory {number}" if len(table.trajectories) > 1 else "", missing)
+        for number, trajectory in enumerate(table.trajectories)
+    )
     if forecast:
         return
-    low = np.min([t.min(axis=0) for t in table.trajectories], axis=0)
-    high = np.max([t.max(axis=0) for t in table.trajectories], axis=0)
+    if n_missing:
+        known = np.any([np.isfinite(t).any(axis=0) for t in table.trajectories], axis=0)
+        if not known.all():
+            empty = [names[i] for i in np.flatnonzero(~known)]
+            raise InputError(
+                f"series without a single value: {some(empty)}; drop them (of a file pass drop_constant=True)"
+            )
+    low = np.fmin.reduce([np.fmin.reduce(t, axis=0) for t in table.trajectories])
+    high = np.fmax.reduce([np.fmax.reduce(t, axis=0) for t in table.trajectories])
     constant = [names[i] for i in np.flatnonzero(low == high)]
     if constant and table.n_steps > 1:
         raise InputError(
@@ -182,21 +242,27 @@ def _check(table: SeriesTable, forecast: bool) -> None:
         )
 
 
-def _check_finite(trajectory: Array, names: tuple[str, ...], where: str) -> None:
+def _count_missing(trajectory: Array, names: tuple[str, ...], where: str, missing: str) -> int:
+    """Values that are NaN, where they may be; infinities may never."""
+    refused = np.isinf if missing != "error" else lambda values: ~np.isfinite(values)
     first: tuple[int, int] | None = None
-    count = 0
+    count = n_missing = 0
     for rows in row_blocks(trajectory.shape):
-        bad = ~np.isfinite(trajectory[rows])
+        bad = refused(trajectory[rows])
+        if missing != "error":
+            n_missing += int(np.isnan(trajectory[rows]).sum())
         if bad.any():
             count += int(bad.sum())
             row, column = (int(v) for v in np.argwhere(bad)[0])
             first = first or (rows.start + row, column)
     if first is not None:
         kind = "NaN" if np.isnan(trajectory[first]) else "inf"
+        also = ', or pass missing="drop" or "interpolate"' if kind == "NaN" else ""
         raise InputError(
             f"series {names[first[1]]!r} holds {kind} at row {first[0]}{where} ({count} such values in all);"
-            " fill the gaps or drop those rows"
+            f" fill the gaps or drop those rows{also}"
         )
+    return n_missing
 
 
 def some(items: Iterable[str], limit: int = 5) -> str:

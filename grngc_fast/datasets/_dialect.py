@@ -1,0 +1,115 @@
+"""What the first rows of a table tell: the delimiter, the mark of decimals, and whether the first row is a header."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from ..series.time_names import may_number_rows, may_say_time
+from ._lines import is_number, is_text, split_cells
+
+_IDENTIFIERS = frozenset({"entrez_gene_id", "entrezid", "entrez", "gene_id", "geneid", "description"})
+_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
+_POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
+_GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
+_GROUPED_BY_COMMAS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_PERHAPS_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
+_CORNERS = re.compile(
+    r"|genes?|ids?|names?|orf|symbols?|probes?|id_ref|series|variables?|gene_?(id|name|symbol)s?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How numbers are written: the mark of decimals, that of thousands, and whether the first could be the second."""
+
+    decimal: str = "."
+    thousands: str | None = None
+    unclear: str | None = None
+
+
+def table_delimiter(lines: Sequence[str]) -> str | None:
+    """The character that cuts the lines into equally many cells, most of them numbers; None for blanks."""
+    scores = {}
+    for priority, delimiter in enumerate(("\t", ";", ",", "|", None)):
+        rows = [split_cells(line, delimiter) for line in lines]
+        body = rows[1:] or rows
+        cells = [cell for row in body for cell in row]
+        widths = Counter(len(row) for row in body)
+        width, alike = widths.most_common(1)[0]
+        if width < 2 and len(rows[0]) < 2:
+            continue
+        numbers = sum(is_number(c) or bool(_COMMA.fullmatch(c)) or (not is_text(c) and width > 1) for c in cells)
+        scores[delimiter] = (width > 1, numbers / len(cells), alike / len(body), -priority)
+    return max(scores, key=lambda d: scores[d]) if scores else None
+
+
+def number_marks(rows: Sequence[Sequence[str]], delimiter: str | None) -> Marks:
+    """How the numbers of these rows are written."""
+    cells = [cell for row in rows for cell in row]
+    points = any(_POINT.fullmatch(cell) for cell in cells)
+    if any(_GROUPED_BY_POINTS.fullmatch(cell) for cell in cells):
+        return Marks(",", ".")
+    commas = [cell for cell in cells if _COMMA.fullmatch(cell) or _GROUPED_BY_COMMAS.fullmatch(cell)]
+    if not commas:
+        return Marks()
+    if points:
+        grouped = all(_GROUPED_BY_COMMAS.fullmatch(cell) for cell in commas)
+        return Marks(".", ",") if grouped else Marks()
+    if any("." in cell for cell in commas) or any(cell.count(",") > 1 for cell in commas):
+        return Marks(".", ",")
+    unclear = all(_PERHAPS_GROUPED.fullmatch(cell) for cell in commas) and delimiter != ";"
+    return Marks(",", None, commas[0] if unclear else None)
+
+
+def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row holds the names of the columns, told from it and the rows below."""
+    texts = [is_text(cell) and not _COMMA.fullmatch(cell) for cell in first]
+    counting = first[1:] if first and not first[0] and len(first) > 3 else first
+    if not any(texts):
+        counted = [str(i) for i in range(len(counting))], [str(i + 1) for i in range(len(counting))]
+        return (len(counting) > 2 and list(counting) in counted) or _all_but_corner(first)
+    same = [row for row in rows if len(row) == len(first)]
+    if same and texts[0] and not any(texts[1:]) and len(first) > 1 and all(is_text(row[0]) for row in same):
+        # labels in front of every row: a header only if the rest of this row is no data
+        corner = _CORNERS.fullmatch(first[0]) or may_number_rows(first[0]) or may_say_time(first[0])
+        return bool(corner)
+    decimals = any(is_number(cell) and not cell.lstrip("+-").isdigit() for cell in first)
+    return not decimals or 2 * sum(texts) >= len(first)
+
+
+def _all_but_corner(first: Sequence[str]) -> bool:
+    """An empty corner and numbers that rise, as of a table whose columns are times."""
+    rest = first[1:]
+    if first[0] or len(rest) < 2 or not all(is_number(cell) for cell in rest):
+        return False
+    return all(float(b) > float(a) for a, b in pairwise(rest))
+
+
+def turned_layout(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple[bool, int]:
+    """Of a table with series in rows: whether its first row is a header, and how many leading columns are labels."""
+    sample = sample or [head]
+    width = min(len(cells) for cells in sample)
+    n_labels = 1
+    while n_labels < width and (
+        (
+            any(is_text(cells[n_labels]) for cells in sample)
+            and not any(is_number(cells[n_labels]) and cells[n_labels].lower() != "nan" for cells in sample)
+            and not any(_COMMA.fullmatch(cells[n_labels]) for cells in sample)
+        )
+        or (n_labels < len(head) and head[n_labels].lower() in _IDENTIFIERS)
+    ):
+        n_labels += 1
+    points = head[n_labels:]
+    if len(head) == len(sample[0]) - 1 or any(is_text(cell) and not _COMMA.fullmatch(cell) for cell in points):
+        return True, n_labels
+    if not points or not all(is_number(cell) for cell in points) or sample[0] is head:
+        return False, n_labels
+    times = [float(cell) for cell in points]
+    rising = len(times) > 1 and all(b > a for a, b in pairwise(times))
+    distinct = len(set(times)) == len(times) > 1 and all(time.is_integer() for time in times)
+    named = bool(_CORNERS.fullmatch(head[0])) or may_say_time(head[0])
+    return rising or (distinct and named), n_labels

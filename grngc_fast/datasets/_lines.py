@@ -1,0 +1,107 @@
+"""Text files into lines and cells: encodings, gzip, quotes, and which character stands between cells."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from ..series.frame import MISSING_MARKS
+
+_QUOTED_OR_WORD = re.compile(r'"[^"]*"|\S+')
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_text(path: Path) -> tuple[str, str | None]:
+    """The text of a file, unpacked if gzipped, its lines ended by a line feed; and a warning if its encoding was guessed.
+
+    Raises
+    ------
+    InputError : what is not text, is empty, or is a web page.
+    """
+    raw = path.read_bytes()
+    if path.suffix.lower() == ".gz":
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path} is not a complete gzip file ({error}); fetch or compress it again") from error
+    text, warning = _decoded(path, raw)
+    del raw
+    if _CONTROL.search(text[:65536]) or "\0" in text:
+        raise InputError(f"{path} holds binary data under the name of a text file; save the table as CSV or TSV")
+    start = text[:65536].lstrip()
+    if not start and not text.strip():
+        raise InputError(f"{path} is empty; expected one row per time step and one column per series")
+    if start.startswith("<"):
+        raise InputError(f"{path} holds HTML or XML, not a table; download the file itself rather than its web page")
+    return (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text), warning
+
+
+def _decoded(path: Path, raw: bytes) -> tuple[str, str | None]:
+    if raw[:2] in _UTF_16:
+        try:
+            return raw.decode("utf-16"), None
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is UTF-16 text cut short; save it as UTF-8 (in Excel: 'CSV UTF-8')") from error
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        try:
+            if b"\0" in raw:
+                raise error
+            text = raw.decode("cp1252")
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{path} is not UTF-8 text (byte {error.start}); is it binary? Save it as UTF-8 text"
+            ) from error
+        around = text[max(0, error.start - 10) : error.start + 10].split("\n")[0].strip()
+        return (
+            text,
+            f"{path.name} is not UTF-8 and was read as Windows-1252 ({around!r}); check the names, or save it as UTF-8",
+        )
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file; see `read_text`."""
+    return read_text(path)[0].split("\n")
+
+
+def split_cells(line: str, delimiter: str | None) -> list[str]:
+    """The cells of one line, stripped of blanks and quotes; delimiter None is any run of blanks."""
+    if '"' not in line:
+        return [cell.strip() for cell in line.split(delimiter)]
+    if delimiter is None:
+        return [word.strip('"') for word in _QUOTED_OR_WORD.findall(line)]
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:
+        # a cell beyond csv's limit is no number: leave it to the message that names its line
+        cells = line.split(delimiter)
+    return [cell.strip() for cell in cells]
+
+
+def find_delimiter(lines: Sequence[str]) -> str | None:
+    """Of a list: tab, semicolon or comma, whichever cuts the first lines into equally many cells; None for blanks."""
+    present = [d for d in ("\t", ";", ",") if len(split_cells(lines[0], d)) > 1]
+    for delimiter in present:
+        if len({len(split_cells(line, delimiter)) for line in lines[:3]}) == 1:
+            return delimiter
+    return present[0] if present else None
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell
+
+
+def is_text(cell: str) -> bool:
+    """Neither a number nor a mark for a missing value."""
+    return not is_number(cell) and cell.strip().lower() not in MISSING_MARKS

@@ -1,0 +1,49 @@
+"""Which names of columns, indices and dimensions say that time is in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable
+
+_UNIT_IN_BRACKETS = re.compile(r"\s*[\[(][^\])]*[\])]\s*$")
+_APART = re.compile(r"[\s_.\-]+")
+_UNITS = r"(ms|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?|y|years?)"
+_TIME = re.compile(
+    r"(date ?times?|time ?stamps?|time( ?points?)?s?|dates?|date ?\(?utc\)?|(dpt )?pseudo ?time|latent time|elapsed( time)?"
+    r"|zeit(punkt|stempel)?|datum|uhrzeit|fecha|tiempo|horodate|valid time|observation date"
+    rf"|(elapsed )?time( in)? {_UNITS}|{_UNITS} post [a-z]+)"
+)
+# A gene may be called T and a series of hours be a covariate, so these count in front only.
+_LEADING = re.compile(
+    r"t|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|months?|years?|quarters?|epoch|heures?|temps|stunden?|tage?|jahr"
+)
+_NUMBERS_ROWS = re.compile(
+    r"|unnamed: ?\d+( level \d+)?|(row )?(index|no|nr|num|number|id|names?)|rows?|#|level 0|obs(ervation)?|x1|sample|v1"
+)
+
+
+def _plain(name: Hashable) -> str:
+    text = "" if name is None else str(name)
+    return _APART.sub(" ", _UNIT_IN_BRACKETS.sub("", text.strip().lower())).strip()
+
+
+def says_time(name: Hashable) -> bool:
+    """`time`, `Date`, `timestamp`, `Time (h)`, `pseudotime`, ...: time wherever the column stands."""
+    return name is not None and _TIME.fullmatch(_plain(name)) is not None
+
+
+def may_say_time(name: Hashable) -> bool:
+    """`t`, `hours`, `day`, `Year`, ...: time where the column stands in front of the series."""
+    return says_time(name) or (name is not None and _LEADING.fullmatch(_plain(name)) is not None)
+
+
+def may_number_rows(name: Hashable) -> bool:
+    """No name, `Unnamed: 0`, `index`, `row.names`, ...: perhaps the numbers of the rows."""
+    return _NUMBERS_ROWS.fullmatch(_plain(name)) is not None
+
+
+def unit_in(name: Hashable) -> str | None:
+    """The unit that a name gives in brackets or at its end: `h` of `Time (h)` and of `time_h`."""
+    text = "" if name is None else str(name).strip().lower()
+    match = re.search(rf"[\[(\s_.]{_UNITS}[\])]?$", text) or re.fullmatch(_UNITS, text)
+    return match[1] if match else None

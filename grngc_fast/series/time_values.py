@@ -1,0 +1,271 @@
+"""Cells of a time column into numbers: numbers as they are, `10h` and `day 3` by their unit, dates however they are written."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+UNIT_SECONDS = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1e-3),
+    **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "hpi", "hpf"), 3600.0),
+    **dict.fromkeys(("d", "day", "days", "dpi", "dpf"), 86400.0),
+    **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), 7 * 86400.0),
+    **dict.fromkeys(("mo", "month", "months"), 30.4375 * 86400),
+    **dict.fromkeys(("y", "yr", "yrs", "year", "years"), 365.25 * 86400),
+}
+_SHORT = {1e-3: "ms", 1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "days", 7 * 86400.0: "weeks"}
+_SHORT |= {30.4375 * 86400: "months", 365.25 * 86400: "years"}
+_UNIT = "|".join(sorted(UNIT_SECONDS, key=len, reverse=True))
+_NUMBER = r"[+-]?(?:\d+(?:[.,]\d+)?|[.,]\d+)"
+_BEFORE = "t|tp|time|timepoint|time point|d|day|days|h|hr|hour|hours|min|minute|week|month|year"
+_COUNTED = re.compile(
+    rf"(?:(?P<before>{_BEFORE})(?:[ _=:.]+|-)?)?(?P<number>{_NUMBER})[ _]*(?P<after>{_UNIT})?", re.IGNORECASE
+)
+_CLOCK = re.compile(r"(\d{1,3})[:.](\d{2})(?:[:.](\d{2}(?:[.,]\d+)?))?")
+_DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[T ,]+(\S.*?))?")
+_WORDED = re.compile(r".*(?<!\d)(19|20|21)\d{2}(?!\d).*|(19|20|21)\d{6}(?:[T ]?\d{4,6})?")
+
+
+@dataclass(frozen=True)
+class Times:
+    """Times of rows.
+
+    Attributes
+    ----------
+    values : (T,) numbers in `unit`; of dates, seconds since the first.
+    kind : whether they were written as numbers or as dates.
+    unit : where it is known.
+    dates : of each row, where they are dates.
+    named_units : whether the unit or a letter stood in each cell, as in a header `10h`.
+    notes : how they were read.
+    warnings : what may be read wrongly.
+    """
+
+    values: NDArray[np.float64]
+    kind: Literal["number", "date"]
+    unit: str | None = None
+    dates: pd.DatetimeIndex | None = None
+    named_units: bool = False
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoTime:
+    """Cells that are no times: the first such row, what it holds, and how many were times."""
+
+    row: int
+    cell: Any
+    n_read: int
+
+
+def read_times(cells: Any) -> Times | NoTime:
+    """Times of the cells of one column or index, in one way of writing for all of them."""
+    column = pd.Series(cells).reset_index(drop=True)
+    if isinstance(column.dtype, pd.PeriodDtype):
+        column = column.dt.to_timestamp()
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return _dates_or_gap(column, column)
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        return _all_read(column, Times(column.dt.total_seconds().to_numpy(np.float64), "number", "s"))
+    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_complex_dtype(column.dtype):
+        return _numbers(column)
+    return _from_text(column)
+
+
+def read_date_parts(frame: pd.DataFrame) -> Times | NoTime:
+    """Times of columns year, month, day (and hour, minute, second), called so."""
+    return _dates_or_gap(frame.iloc[:, 0], pd.Series(pd.to_datetime(frame, errors="coerce")))
+
+
+def joined(date: Times, clock: Any) -> Times | NoTime:
+    """Dates of one column and times of the day of another."""
+    text = pd.Series(clock).reset_index(drop=True).astype(str).str.strip()
+    seconds = _clock(text)
+    if date.dates is None or seconds is None:
+        row = 0 if seconds is None else len(text)
+        return NoTime(row, text.iloc[0] if len(text) else "", 0)
+    dates = date.dates + pd.to_timedelta(seconds, unit="s")
+    return replace(date, dates=dates, values=_since_first(dates))
+
+
+def _numbers(column: pd.Series[Any]) -> Times | NoTime:
+    values = column.to_numpy(np.float64, na_value=np.nan)
+    whole = np.isfinite(values).all() and (values == np.round(values)).all() if len(values) else False
+    if whole and ((values >= 19000101) & (values <= 21001231)).all():
+        dates = pd.to_datetime(pd.Series(values.astype(np.int64).astype(str)), format="%Y%m%d", errors="coerce")
+        if dates.notna().all():
+            return _of_dates(pd.DatetimeIndex(dates))
+    return _all_read(column, Times(values, "number"))
+
+
+def _all_read(column: pd.Series[Any], times: Times) -> Times | NoTime:
+    bad = ~np.isfinite(times.values)
+    if bad.any():
+        row = int(np.argmax(bad))
+        return NoTime(row, column.iloc[row], int((~bad).sum()))
+    return times
+
+
+def _from_text(column: pd.Series[Any]) -> Times | NoTime:
+    text = column.map(lambda cell: "" if cell is None or cell is pd.NaT or cell != cell else str(cell).strip())
+    plain = pd.to_numeric(text, errors="coerce")
+    if len(text) and plain.notna().all():
+        return _numbers(plain)
+    for read in (_counted, _written_dates, _clock_times, _worded_dates):
+        times = read(text)
+        if times is not None:
+            return times
+    readable = plain.notna() | text.map(lambda cell: bool(_COUNTED.fullmatch(cell) or _DATE.fullmatch(cell)))
+    row = int(np.argmin(readable.to_numpy(bool))) if len(text) else 0
+    return NoTime(row, text.iloc[row] if len(text) else "", int(readable.sum()))
+
+
+def _counted(text: pd.Series[Any]) -> Times | None:
+    """`0h`, `t=5`, `day 3`, `12 min`: one unit for all, or several put into seconds."""
+    matches = [_COUNTED.fullmatch(cell) for cell in text]
+    if not matches or not all(matches):
+        return None
+    found = [match for match in matches if match is not None]
+    numbers = np.array([float(match["number"].replace(",", ".")) for match in found])
+    units = [UNIT_SECONDS.get((match["after"] or match["before"] or "").lower()) for match in found]
+    named = all(match["before"] or match["after"] for match in found)
+    distinct = set(units)
+    if len(distinct) == 1:
+        unit = units[0]
+        return Times(numbers, "number", None if unit is None else _SHORT[unit], named_units=named)
+    if distinct <= {None, *UNIT_SECONDS.values()} and (
+        None not in distinct or not numbers[[u is None for u in units]].any()
+    ):
+        seconds = numbers * np.array([u or 1.0 for u in units])
+        size = min(u for u in distinct if u is not None)
+        return Times(seconds / size, "number", _SHORT[size], named_units=True)
+    return None
+
+
+def _clock(text: pd.Series[Any]) -> NDArray[np.float64] | None:
+    """Seconds of `HH:MM`, `HH:MM:SS` or `HH.MM.SS`."""
+    matches = [_CLOCK.fullmatch(cell) for cell in text]
+    if not matches or not all(matches):
+        return None
+    parts = [match.groups(default="0") for match in matches if match is not None]
+    if any(int(minutes) > 59 for _, minutes, _ in parts):
+        return None
+    return np.array([int(h) * 3600 + int(m) * 60 + float(s.replace(",", ".")) for h, m, s in parts])
+
+
+def _clock_times(text: pd.Series[Any]) -> Times | None:
+    seconds = _clock(text)
+    if seconds is None:
+        return None
+    # from 23:50 to 0:10 a day has passed
+    midnights = np.concatenate([[0], np.cumsum(np.diff(seconds) < -43200)]) if seconds.max() < 86400 else 0.0
+    return Times(seconds + 86400 * midnights, "number", "s", named_units=True)
+
+
+def _written_dates(text: pd.Series[Any]) -> Times | None:
+    """Three numbers with `.`, `/` or `-` between, the order of day and month decided by all rows."""
+    matches = [_DATE.fullmatch(cell) for cell in text]
+    if not matches or not all(matches):
+        return None
+    found = [match for match in matches if match is not None]
+    first, middle, last = (np.array([int(match[k]) for match in found]) for k in (1, 3, 4))
+    rests = [match[5] for match in found]
+    notes: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    if all(len(match[1]) == 4 for match in found):
+        dates = _assembled(first, middle, last, rests)
+    else:
+        year = np.where(last >= 100, last, np.where(last < 70, 2000 + last, 1900 + last))
+        day_first = _assembled(year, middle, first, rests)
+        month_first = None if found[0][2] == "." else _assembled(year, first, middle, rests)
+        dates = day_first if day_first is not None else month_first
+        if day_first is not None and month_first is not None and not day_first.equals(month_first):
+            dates, notes, warned = _either(day_first, month_first, found[0][0])
+        elif dates is not None and day_first is not month_first:
+            which = "day/month/year" if dates is day_first else "month/day/year"
+            notes = (f"dates such as {found[0][0]!r} were read as {which}",)
+    return None if dates is None else _of_dates(dates, notes, warned)
+
+
+def _either(
+    day_first: pd.DatetimeIndex, month_first: pd.DatetimeIndex, shown: str
+) -> tuple[pd.DatetimeIndex, tuple[str, ...], tuple[str, ...]]:
+    """The reading that rises, or has the more even steps; else day first."""
+
+    def evenness(dates: pd.DatetimeIndex) -> tuple[bool, float]:
+        steps = np.diff(np.sort(_since_first(dates)))
+        common = float(np.mean(np.isclose(steps, np.median(steps), rtol=0.02))) if len(steps) else 0.0
+        return bool(dates.is_monotonic_increasing), common
+
+    month_is_better = evenness(month_first) > evenness(day_first)
+    dates, which = (month_first, "month/day/year") if month_is_better else (day_first, "day/month/year")
+    same = np.array_equal(np.argsort(day_first, kind="stable"), np.argsort(month_first, kind="stable"))
+    clear = evenness(month_first) != evenness(day_first)
+    text = f"dates such as {shown!r} were read as {which}; no row tells day from month"
+    if same or clear:
+        return dates, (text,), ()
+    return dates, (), (text + ", and the order of the rows depends on it: write dates as YYYY-MM-DD",)
+
+
+def _assembled(
+    year: NDArray[Any], month: NDArray[Any], day: NDArray[Any], rests: list[str | None]
+) -> pd.DatetimeIndex | None:
+    if (month < 1).any() or (month > 12).any() or (day < 1).any() or (day > 31).any():
+        return None
+    parts = pd.DataFrame({"year": year, "month": month, "day": day})
+    dates = pd.DatetimeIndex(pd.to_datetime(parts, errors="coerce"))
+    if dates.hasnans:
+        return None
+    if not any(rests):
+        return dates
+    if all(rest is not None and _CLOCK.fullmatch(rest) for rest in rests):
+        seconds = _clock(pd.Series(rests))
+        return dates + pd.to_timedelta(seconds, unit="s")
+    whole = [f"{date:%Y-%m-%d} {rest or ''}".strip() for date, rest in zip(dates, rests, strict=True)]
+    return _parsed(pd.Series(whole))
+
+
+def _worded_dates(text: pd.Series[Any]) -> Times | None:
+    """`31 Jan 2020`, `2020-01`, `2020Q1`, `20200131`: whatever has a year that cannot be taken for a name."""
+    if not len(text) or not all(_WORDED.fullmatch(cell) for cell in text):
+        return None
+    dates = _parsed(text)
+    return None if dates is None else _of_dates(dates)
+
+
+def _parsed(text: pd.Series[Any]) -> pd.DatetimeIndex | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            dates = pd.DatetimeIndex(pd.to_datetime(text, format="mixed", errors="coerce", utc=True))
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return None if dates.hasnans else dates.tz_convert(None)
+
+
+def _dates_or_gap(column: pd.Series[Any], dates: pd.Series[Any]) -> Times | NoTime:
+    missing = dates.isna().to_numpy()
+    if missing.any():
+        row = int(np.argmax(missing))
+        return NoTime(row, column.iloc[row], int((~missing).sum()))
+    index = pd.DatetimeIndex(dates)
+    return _of_dates(index.tz_convert("UTC").tz_localize(None) if index.tz is not None else index)
+
+
+def _of_dates(dates: pd.DatetimeIndex, notes: tuple[str, ...] = (), warned: tuple[str, ...] = ()) -> Times:
+    return Times(_since_first(dates), "date", "s", dates, notes=notes, warnings=warned)
+
+
+def _since_first(dates: pd.DatetimeIndex) -> NDArray[np.float64]:
+    if not len(dates):
+        return np.empty(0)
+    return np.asarray((dates - dates.min()) / pd.Timedelta(seconds=1), dtype=np.float64)

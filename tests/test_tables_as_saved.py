@@ -1,0 +1,297 @@
+"""Tables as people save them: each way of saving one table reads as the table itself."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from grngc_fast.datasets import read_table
+from grngc_fast.errors import DataWarning
+from grngc_fast.series import SeriesTable, as_series_table
+
+NAMES = ("a", "b", "c")
+N_STEPS = 12
+CLEAN = np.round(np.random.default_rng(7).normal(size=(N_STEPS, 3)) * [1, 1500, 1] + [0, 0, -5], 3)
+SHUFFLED = np.random.default_rng(1).permutation(N_STEPS)
+WHOLE = [list(range(N_STEPS))]
+HALVES = [list(range(6)), list(range(6, 12))]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way of saving: the text of a file or an object, the rows of CLEAN of each trajectory, and what is said."""
+
+    name: str
+    made: Any
+    rows: list[list[int]] = field(default_factory=lambda: WHOLE)
+    warned: str | None = None
+    noted: str | None = None
+    dropped: tuple[str, ...] = ()
+    suffix: str = ".csv"
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def text(
+    *front: tuple[str, Any],
+    delimiter: str = ",",
+    rows: Any = None,
+    values: Callable[[float], str] = repr,
+    end: str = "",
+    header: bool = True,
+    before: str = "",
+    newline: str = "\n",
+) -> str:
+    """CLEAN, or some of its rows, with columns in front."""
+    chosen = list(range(N_STEPS)) if rows is None else list(rows)
+    body = [
+        delimiter.join([*(str(cells[k]) for _, cells in front), *(values(v) for v in CLEAN[row].tolist())]) + end
+        for k, row in enumerate(chosen)
+    ]
+    head = [delimiter.join([*(name for name, _ in front), *NAMES]) + end] if header else []
+    return before + newline.join([*head, *body]) + newline
+
+
+def turned(headers: list[str], columns: Any = None, delimiter: str = "\t", corner: str | None = "gene") -> str:
+    """Series in rows, the columns being these rows of CLEAN."""
+    chosen = list(range(N_STEPS)) if columns is None else list(columns)
+    head = delimiter.join([*([corner] if corner is not None else []), *headers])
+    lines = [delimiter.join([name, *(repr(float(v)) for v in CLEAN[chosen, k])]) for k, name in enumerate(NAMES)]
+    return "\n".join([head, *lines]) + "\n"
+
+
+def dates(form: str, start: str = "2020-01-25", freq: str = "D") -> list[str]:
+    return [f"{day:{form}}" for day in pd.date_range(start, periods=N_STEPS, freq=freq)]
+
+
+def frame(rows: Any = None, **options: Any) -> pd.DataFrame:
+    chosen = list(range(N_STEPS)) if rows is None else list(rows)
+    return pd.DataFrame(CLEAN[chosen], columns=list(NAMES), **options)
+
+
+def comma(value: float) -> str:
+    return repr(value).replace(".", ",")
+
+
+def shuffled(cells: list[Any]) -> list[Any]:
+    return [cells[k] for k in SHUFFLED]
+
+
+LABELS = [f"s{k}" for k in range(N_STEPS)]
+COUNTED = [str(k) for k in range(1, N_STEPS + 1)]
+HOURS = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
+TEXT_ORDER = sorted(range(N_STEPS), key=lambda k: f"{HOURS[k]}h")
+GAPPED = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14]
+TWICE = [0, 1, 2, 3, 4, 5] * 2
+INTERLEAVED = [k // 2 for k in range(N_STEPS)]
+EVENS = [list(range(0, 12, 2)), list(range(1, 12, 2))]
+
+FILES = [
+    # time columns out of order
+    Case("time shuffled", text(("time", SHUFFLED), rows=SHUFFLED), noted="sorted by 'time'", dropped=("time",)),
+    Case("Time (h) shuffled", text(("Time (h)", SHUFFLED), rows=SHUFFLED), noted="sorted by"),
+    Case("t shuffled", text(("t", SHUFFLED), rows=SHUFFLED), noted="sorted by 't'"),
+    Case("hours shuffled", text(("hours", SHUFFLED * 3), rows=SHUFFLED), noted="sorted by 'hours'"),
+    Case("iso dates shuffled", text(("timestamp", shuffled(dates("%Y-%m-%d"))), rows=SHUFFLED), noted="sorted by"),
+    Case("headers 0h 10h 12h", turned([f"{HOURS[k]}h" for k in TEXT_ORDER], TEXT_ORDER), warned="order 0, 2, 4, 6, 8, 10",
+         suffix=".tsv", options={"transpose": True}),
+    Case("headers t=5", turned([f"t={k}" for k in SHUFFLED], SHUFFLED), warned="order 0, 1, 2", options={"transpose": True}),
+    Case("headers day 3", turned([f"day {k}" for k in SHUFFLED], SHUFFLED), warned="days", options={"transpose": True}),
+    Case("headers of numbers", turned([str(k) for k in SHUFFLED], SHUFFLED), noted="sorted", options={"transpose": True}),
+    Case("headers of dates", turned(shuffled(dates("%Y-%m-%d")), SHUFFLED), noted="sorted", options={"transpose": True}),
+    Case("headers of samples", turned(LABELS), options={"transpose": True}),
+    # gaps and repeated times
+    Case("gap", text(("time", GAPPED)), rows=HALVES, noted="1 gap: 2 pieces of 6, 6 steps"),
+    Case("gap shuffled", text(("time", [GAPPED[k] for k in SHUFFLED]), rows=SHUFFLED), rows=HALVES, noted="1 gap"),
+    Case("gap ignored", text(("time", GAPPED)), options={"gaps": "ignore"}, noted="gaps='ignore'"),
+    Case("gap of dates", text(("date", [f"2020-03-{k + 1:02d}" for k in GAPPED])), rows=HALVES, noted="1 gap"),
+    Case("months are regular", text(("date", dates("%Y-%m-%d", "2020-01-31", "ME")))),
+    Case("a month is missing", text(("date", [d for k, d in enumerate(
+        f"{day:%Y-%m-%d}" for day in pd.date_range("2020-01-01", periods=N_STEPS + 1, freq="MS")) if k != 6])),
+        rows=HALVES, noted="1 gap"),
+    Case("weekends are no gap", text(("Date", dates("%d/%m/%Y", "2020-01-27", "B"))), noted="day/month/year"),
+    Case("uneven steps", text(("time", np.cumsum(np.arange(1, 13) ** 2))), noted="uneven steps"),
+    Case("time starts again", text(("time", TWICE)), rows=HALVES, noted="starts again"),
+    Case("replicates side by side", text(("time", INTERLEAVED)), rows=EVENS, warned="every time 2 times"),
+    Case("rows there twice", text(("time", [0, 1, 2, 2, *range(3, 12)]), rows=[0, 1, 2, 2, *range(3, 12)]), noted="there twice"),
+    Case("one time twice", text(("time", [*range(6), *range(5, 11)])), rows=HALVES, noted="starts again"),
+    Case("a time twice, shuffled", text(("time", [[0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10][k] for k in SHUFFLED[::-1]]),
+         rows=SHUFFLED[::-1]), rows=[[0, 1, 2, 3, 4, 6 if list(SHUFFLED[::-1]).index(6) < list(SHUFFLED[::-1]).index(5) else 5],
+         [5 if list(SHUFFLED[::-1]).index(6) < list(SHUFFLED[::-1]).index(5) else 6, 7, 8, 9, 10, 11]], noted="cut there"),
+    Case("trajectory column, shuffled", text(("cell", ["p" if k < 6 else "q" for k in SHUFFLED]), ("time", SHUFFLED % 6),
+         rows=SHUFFLED), rows=HALVES if SHUFFLED[0] < 6 else HALVES[::-1], options={"trajectory_column": "cell"}),
+    Case("trajectories 1 and 01", text(("cell", ["1"] * 6 + ["01"] * 6)), rows=HALVES, options={"trajectory_column": "cell"}),
+    # labels of rows
+    Case("R's write.table", text(("", LABELS), delimiter="\t").removeprefix("\t"), noted="labels of the rows", suffix=".txt"),
+    Case("R's write.table, numbers", '"a" "b" "c"\n' + text(("", [f'"{k}"' for k in COUNTED]), delimiter=" ", header=False),
+         noted="numbers the rows", suffix=".txt"),
+    Case("pandas' index", text(("", range(N_STEPS))), noted="numbers the rows", dropped=("",)),
+    Case("pandas' index twice", text(("", range(N_STEPS)), ("Unnamed: 0", range(N_STEPS))), dropped=("", "Unnamed: 0")),
+    Case("pandas' index of two tables", text(("", TWICE)), rows=HALVES, noted="starts again"),
+    Case("pandas' index with dates", text(("", shuffled(dates("%Y-%m-%d"))), rows=SHUFFLED), noted="sorted by"),
+    Case("names of samples", text(("sample", LABELS)), noted="labels of the rows", dropped=("sample",)),
+    Case("labels without a header", text(("", LABELS), header=False), noted="labels of the rows"),
+    # dates
+    Case("31/01/2020", text(("Date", dates("%d/%m/%Y"))), noted="day/month/year"),
+    Case("01/31/2020", text(("date", dates("%m/%d/%Y"))), noted="month/day/year"),
+    Case("ambiguous dates", text(("date", dates("%d/%m/%Y", "2020-02-01"))), noted="no row tells day from month"),
+    Case("2020-01-31 00:00:00", text(("timestamp", dates("%Y-%m-%d %H:%M:%S")))),
+    Case("with a time zone", text(("Time", dates("%Y-%m-%dT%H:%M:%SZ", freq="h")))),
+    Case("31.01.20", text(("Datum", dates("%d.%m.%y")))),
+    Case("Jan 2020", text(("month", dates("%b %Y", "2020-01-01", "MS")))),
+    Case("20200131", text(("date", dates("%Y%m%d")))),
+    Case("year, month, day", text(*[(n, dates(f)) for n, f in (("year", "%Y"), ("month", "%m"), ("day", "%d"))]),
+         dropped=("year", "month", "day")),
+    Case("date and time of the day", text(("Date", ["10/03/2004"] * N_STEPS),
+         ("Time", [f"{h + 8:02d}.00.00" for h in range(12)])), dropped=("Date", "Time")),
+    Case("hours and minutes past midnight", text(("time", [f"{(h + 18) % 24}:00" for h in range(N_STEPS)]))),
+    Case("dates in a column of another name", text(("collected", shuffled(dates("%Y-%m-%d"))), rows=SHUFFLED), noted="sorted"),
+    # spreadsheets
+    Case("semicolons, decimal commas, byte-order mark", text(("Datum", dates("%d.%m.%Y")), delimiter=";", values=comma,
+         before="\ufeff", newline="\r\n"), noted="decimals are written with a comma"),
+    Case("decimal commas, tabs", text(delimiter="\t", values=comma), noted="comma", suffix=".tsv"),
+    Case("decimal commas, quoted", text(values=lambda v: f'"{comma(v)}"'), noted="comma"),
+    Case("sep=;", text(delimiter=";", values=comma, before="sep=;\n"), noted="comma"),
+    Case("trailing delimiters", text(end=","), noted="empty column"),
+    Case("two trailing semicolons", text(("t", range(N_STEPS)), delimiter=";", values=comma, end=";;"), noted="empty columns"),
+    Case("trailing delimiters but in the header", "a,b,c\n" + text(end=",").split("\n", 1)[1], noted="empty column"),
+    Case("trailing delimiters, no header", text(end=",", header=False), noted="empty column"),
+    Case("rows of nothing below", text(delimiter=";") + ";;\n;;\n"),
+    Case("a row of nothing between", text(rows=range(6)) + ",,\n" + text(rows=range(6, 12), header=False), rows=HALVES),
+    Case("blank lines between", text(rows=range(6)) + "\n \n" + text(rows=range(6, 12), header=False), rows=HALVES),
+    Case("old Mac line ends", text(newline="\r")),
+    Case("thousands", text(values=lambda v: f'"{v:,.3f}"')),
+    Case("a title above", "Plate 5\n\n" + text(), noted="title"),
+    # comments
+    Case("a comment above", text(before="# made by a script\n")),
+    Case("several comments and units", text(before="# made by, a script\n#\n# units, mV, mV\n")),
+    Case("comments between", text(rows=range(6)) + "# pause\n" + text(rows=range(6, 12), header=False)),
+    Case("a comment is the header", "#" + text()),
+    Case("a percent sign", text(before="% made by a script\n"), options={"comment": "%"}),
+    Case("vertical bars", text(delimiter="|")),
+    Case("blanks of any width", "\n".join("   ".join(line.split(",")) for line in text().split("\n")), suffix=".dat"),
+    Case("fixed width, indented", "\n".join("  " + "\t ".join(line.split(",")) for line in text().split("\n")), suffix=".txt"),
+    Case("cells with blanks", text(delimiter=" , ")),
+    Case("UTF-16", text(delimiter="\t").encode("utf-16"), suffix=".txt"),
+    Case("Windows-1252", text().replace("c\n", "µ\n", 1).encode("cp1252"), warned="Windows-1252"),
+    Case("gzip", gzip.compress(text(("time", SHUFFLED), rows=SHUFFLED).encode()), suffix=".csv.gz", noted="sorted"),
+]  # fmt: skip
+
+dated = pd.date_range("2020-01-25", periods=N_STEPS, name="when")
+SUBJECTS = pd.concat({"p": frame(range(6)).reset_index(drop=True), "q": frame(range(6, 12)).reset_index(drop=True)})
+MULTI = SUBJECTS.rename_axis(["subject", "time"])
+
+
+def polars_frame(rows: Any, **front: Any) -> Any:
+    pl = pytest.importorskip("polars")
+    return pl.DataFrame({**front, **{name: CLEAN[rows, k] for k, name in enumerate(NAMES)}})
+
+
+class Standin(SimpleNamespace):
+    """An object of another library, by its attributes."""
+
+
+def anndata(X: Any, obs: pd.DataFrame) -> Standin:
+    return Standin(X=X, obs=obs, obs_names=obs.index, var_names=pd.Index(NAMES))
+
+
+def data_array(values: Any, dims: tuple[str, ...], **coords: Any) -> Standin:
+    held = {name: Standin(values=np.asarray(cells)) for name, cells in coords.items()}
+    return Standin(values=np.asarray(values), dims=dims, coords=held)
+
+
+class _Dataset(Standin):
+    def __getitem__(self, name: str) -> Any:
+        return self.data_vars[name]
+
+
+def dataset(variables: dict[str, Standin], **coords: Any) -> _Dataset:
+    held = {name: Standin(values=np.asarray(cells)) for name, cells in coords.items()}
+    return _Dataset(data_vars=variables, coords=held, dims={"time": N_STEPS})
+
+
+class _Sparse(Standin):
+    def toarray(self) -> Any:
+        return self.dense
+
+
+OBJECTS = [
+    Case("a frame", frame()),
+    Case("a time column, shuffled", frame(SHUFFLED).assign(time=SHUFFLED), noted="sorted by 'time'", dropped=("time",)),
+    Case("a column of dates, shuffled", frame(SHUFFLED).assign(seen=dated[SHUFFLED]), noted="by 'seen'", dropped=("seen",)),
+    Case("a DatetimeIndex, shuffled", frame(SHUFFLED, index=dated[SHUFFLED]), noted="sorted by 'when'"),
+    Case("a time zone", frame(SHUFFLED, index=dated[SHUFFLED].tz_localize("Europe/Paris")), noted="sorted"),
+    Case("a PeriodIndex", frame(index=pd.period_range("2020-01", periods=N_STEPS, freq="M"))),
+    Case("a TimedeltaIndex, shuffled", frame(SHUFFLED, index=pd.to_timedelta(SHUFFLED, unit="h")), noted="sorted"),
+    Case("an index called time", frame(SHUFFLED, index=pd.Index(SHUFFLED, name="time")), noted="sorted"),
+    Case("an index of dates as text", frame(SHUFFLED, index=[f"{d:%Y-%m-%d}" for d in dated[SHUFFLED]]), noted="sorted"),
+    Case("an index of labels", frame(index=LABELS), noted="labels of the rows"),
+    Case("an index that skips", frame(index=GAPPED), warned="leaves numbers out"),
+    Case("an index out of order", frame(index=SHUFFLED), warned="out of order"),
+    Case("concat of two frames", pd.concat([frame(range(6)), frame(range(6, 12))]), rows=HALVES, noted="starts again"),
+    Case("concat of named frames", SUBJECTS, rows=HALVES),
+    Case("subject and time", MULTI, rows=HALVES),
+    Case("subject and time, shuffled", MULTI.iloc[SHUFFLED], rows=HALVES if SHUFFLED[0] < 6 else HALVES[::-1], noted="sorted"),
+    Case("time and subject", MULTI.swaplevel().sort_index(), rows=HALVES),
+    Case("a gap in dates", frame(index=pd.Timestamp("2020-01-01") + pd.to_timedelta(GAPPED, "D")), rows=HALVES, noted="1 gap"),
+    Case("a trajectory column", frame().assign(cell=["p"] * 6 + ["q"] * 6), rows=HALVES, options={"trajectory": "cell"}),
+    Case("a list in another order", [frame(range(6)), frame(range(6, 12))[["c", "a", "b"]]], rows=HALVES, noted="by name"),
+    Case("a mapping of frames", {"p": frame(range(6)), "q": frame(range(6, 12))}, rows=HALVES),
+    Case("a mapping of series", {name: CLEAN[:, k] for k, name in enumerate(NAMES)}),
+    Case("numbers as text", frame().astype(str)),
+    Case("columns in two levels", frame().set_axis(pd.MultiIndex.from_product([["x"], NAMES]), axis=1), noted=None),
+    Case("AnnData", anndata(CLEAN[SHUFFLED], pd.DataFrame({"pseudotime": SHUFFLED / 11}, index=LABELS)), noted="sorted"),
+    Case("AnnData, sparse, by options", anndata(_Sparse(dense=CLEAN[SHUFFLED]), pd.DataFrame(
+        {"order": SHUFFLED, "batch": pd.Categorical(["p" if k < 6 else "q" for k in SHUFFLED])}, index=LABELS)),
+        rows=HALVES if SHUFFLED[0] < 6 else HALVES[::-1], options={"time": "order", "trajectory": "batch"}, noted="made dense"),
+    Case("AnnData without a time", anndata(CLEAN, pd.DataFrame(index=LABELS)), warned="order of the cells was kept"),
+    Case("a DataArray", data_array(CLEAN[SHUFFLED].T, ("gene", "time"), gene=NAMES, time=dated[SHUFFLED]), noted="sorted"),
+    Case("a DataArray of trajectories", data_array(CLEAN.reshape(2, 6, 3), ("run", "time", "series"), series=NAMES), rows=HALVES),
+    Case("a Dataset", dataset({**{name: data_array(CLEAN[SHUFFLED, k], ("time",)) for k, name in enumerate(NAMES)},
+         "depth": data_array(np.ones(4), ("layer",))}, time=SHUFFLED), noted="sorted", dropped=("depth",)),
+]  # fmt: skip
+
+
+def check(case: Case, read: Callable[[], SeriesTable]) -> None:
+    if case.warned:
+        with pytest.warns(DataWarning, match=case.warned):
+            table = read()
+    else:
+        table = read()
+    assert [len(t) for t in table.trajectories] == [len(rows) for rows in case.rows]
+    for trajectory, rows in zip(table.trajectories, case.rows, strict=True):
+        assert_array_equal(trajectory, CLEAN[rows])
+    names = {"Windows-1252": ("a", "b", "µ"), "columns in two levels": ("x a", "x b", "x c")}.get(case.name, NAMES)
+    assert table.names == (names if table.named else ("x0", "x1", "x2"))
+    reading = table.reading
+    assert reading is not None
+    assert reading.n_pieces == len(case.rows)
+    if case.noted:
+        assert any(case.noted in note for note in reading.notes), reading.notes
+    if case.dropped:
+        assert tuple(name for name, _ in reading.dropped) == case.dropped
+    if not case.warned:
+        assert not reading.warnings
+
+
+@pytest.mark.parametrize("case", FILES, ids=str)
+def test_files_read_as_the_clean_table(tmp_path: Path, case: Case) -> None:
+    path = tmp_path / f"table{case.suffix}"
+    path.write_bytes(case.made if isinstance(case.made, bytes) else case.made.encode())
+    check(case, lambda: read_table(path, **case.options))
+
+
+@pytest.mark.parametrize("case", OBJECTS, ids=str)
+def test_objects_read_as_the_clean_table(case: Case) -> None:
+    check(case, lambda: as_series_table(case.made, **case.options))
