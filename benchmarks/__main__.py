@@ -5,7 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from . import accuracy, families, gpu, growth, guard, models, objective, op, path, penalty, sampling, scale, sets_step
+from . import (
+    accuracy,
+    endtoend,
+    families,
+    gpu,
+    growth,
+    guard,
+    models,
+    objective,
+    op,
+    path,
+    penalty,
+    sampling,
+    scale,
+    scaling,
+    sets_step,
+)
 from .results import circumstances, record, show
 
 BENCHMARKS = {
@@ -20,6 +36,8 @@ BENCHMARKS = {
     "growth": growth,
     "sets_step": sets_step,
     "sampling": sampling,
+    "scaling": scaling,
+    "endtoend": endtoend,
     "gpu": gpu,
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import psutil
@@ -64,6 +64,18 @@ def spread_of(seconds: Sequence[float]) -> Timing:
         return Timing(seconds[0], seconds[0], seconds[0])
     fifths = statistics.quantiles(seconds, n=5, method="inclusive")
     return Timing(statistics.median(seconds), fifths[0], fifths[-1])
+
+
+def in_turn(calls: Mapping[str, Callable[[], object]], repeats: int, warmup: int = 2) -> dict[str, list[float]]:
+    """Seconds of calls, one after another and again, so that what else the machine does falls on each alike."""
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + warmup):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if turn >= warmup:
+                taken[name].append(time.perf_counter() - start)
+    return taken
 
 
 def peak_memory(function: Callable[[], object]) -> int:

@@ -18,32 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from grngc_fast import gradient_l1
-from grngc_fast.kernels.spline import reference as spline_reference
 from grngc_fast.models import KAN, LSTM, MLP, TCN
-from tests import reference, torch_models
+from tests import torch_models
 
 from . import guard
-from .penalty import jacrev, step
+from .baselines.gradients import jacrev, loop
+from .baselines.plain_kan import PlainKAN
+from .penalty import step
 from .results import Row
 
 N_WINDOWS = 64
 # Kinds with fewer repeats, since a rival takes minutes.
 SLOW_SECONDS = 5.0
-
-
-class PlainKAN(nn.Module):
-    """A KAN as published: all splines of every input by the recursion, one product for splines and base."""
-
-    def __init__(self, model: KAN) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = x.flip(1).flatten(1)
-        for layer in self.model.layers:
-            functions = spline_reference.functions(h, layer.basis)
-            h = functions.flatten(1) @ layer.weights().flatten(1).T
-        return h
 
 
 class PlainLSTM(nn.Module):
@@ -90,7 +76,7 @@ KINDS = (
     Kind("torch residual network (JRNGC)", 1, 64, lambda p: torch_models.ResidualNetwork(p, 1, 64, blocks=3).eval()),
     Kind("torch Transformer", 4, 64, lambda p: torch_models.Attention(p, 4, 64).eval()),
 )
-RIVALS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"loop": reference.gradient_l1, "vmap(jacrev)": jacrev}
+RIVALS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {"loop": loop, "vmap(jacrev)": jacrev}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -25,7 +25,7 @@ from grngc_fast.models import KAN, MLP
 from tests import reference
 
 from .accuracy import DATA
-from .models import PlainKAN
+from .baselines.plain_kan import PlainKAN
 from .results import Row
 
 LEARNING_RATE, PENALTY, HIDDEN = 0.01, 0.008, 128

@@ -1,13 +1,13 @@
-"""The penalty step, value and parameter gradients: ours against the published loop and against vmap(jacrev).
+"""The penalty step of a perceptron, value and parameter gradients: ours against every other way to it, see `baselines.gradients`.
 
-The loop is P calls of autograd.grad with a kept graph, as GRNGC's authors write it. On a CPU it does nearly the same
-flops for a plain network; what differs is the N P Q Jacobian it stores and the P passes over the graph.
+On a CPU the published loop does nearly the same flops for a plain network; what differs is the N P Q Jacobian it stores and the
+P passes over the graph. All have the same answer before they are timed; the memory is the peak beyond what was held before.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from grngc_fast import gradient_l1
 from grngc_fast.models import MLP
-from tests import reference
 
 from . import guard
+from .baselines.gradients import PENALTIES, Penalty, loop
 from .results import Row
 
 # (P, L, hidden, N)
@@ -33,27 +33,16 @@ CASES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--largest", type=int, default=300, help="leave out cases of more series (%(default)s)")
+    parser.add_argument("--compile", action="store_true", help="rivals by torch.compile too, which takes a minute each")
 
 
 def run(args: argparse.Namespace) -> list[Row]:
     rows = []
+    rivals = {name: penalty for name, penalty in PENALTIES.items() if args.compile or "compiled" not in name}
     for case in CASES:
         if case[0] <= args.largest:
-            rows += measure(*case, repeats=args.repeats)
+            rows += measure(*case, repeats=args.repeats, rivals=rivals)
     return rows
-
-
-def jacrev(model: nn.Module, x: Tensor) -> Tensor:
-    """The penalty from a materialised Jacobian, vmap over windows of reverse-mode rows."""
-    rows = torch.func.vmap(torch.func.jacrev(lambda window: model(window[None])[0]))(x)
-    return rows.abs().sum() / len(x)
-
-
-METHODS: dict[str, Callable[[nn.Module, Tensor], Tensor]] = {
-    "gradient_l1": gradient_l1,
-    "loop": reference.gradient_l1,
-    "vmap(jacrev)": jacrev,
-}
 
 
 # torch's fused attention on a CPU cannot be differentiated twice.
@@ -68,21 +57,37 @@ def step(penalty: Callable[[nn.Module, Tensor], Tensor], model: nn.Module, x: Te
         return [value.detach(), *torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)]
 
 
-def measure(n_series: int, n_lags: int, hidden: tuple[int, ...], n_windows: int, repeats: int = 5) -> list[Row]:
+def measure(
+    n_series: int,
+    n_lags: int,
+    hidden: tuple[int, ...],
+    n_windows: int,
+    repeats: int = 5,
+    rivals: Mapping[str, Penalty] = PENALTIES,
+) -> list[Row]:
     generator = torch.Generator().manual_seed(0)
     model = MLP(n_series, n_lags, hidden, generator=generator)
     x = torch.randn(n_windows, n_lags, n_series, generator=generator)
-    answers = {name: step(penalty, model, x) for name, penalty in METHODS.items()}
-    for name in METHODS:
-        guard.check(name, answers[name], answers["loop"], 1e-4)
-    times = {name: guard.timed(lambda p=penalty: step(p, model, x), repeats) for name, penalty in METHODS.items()}
     size = {"P": n_series, "L": n_lags, "H": hidden[0], "N": n_windows}
     layers = "" if len(hidden) == 1 else f" {len(hidden)} layers"
+    truth = step(gradient_l1, model, x)
+    guard.check("gradient_l1", truth, step(loop, model, x), 1e-4)
     rows = []
-    for name, t in times.items():
-        spread = {"p20": t.p20 * 1e3, "p80": t.p80 * 1e3}
-        rows.append(Row(name + layers, **size, metric="penalty step", value=t.median * 1e3, unit="ms", **spread))
+    for name, penalty in {"gradient_l1": gradient_l1, **rivals}.items():
+        label = name + layers
+        try:
+            guard.check(name, step(penalty, model, x), truth, 1e-4)
+            taken = guard.in_turn(
+                {"ours": lambda: step(gradient_l1, model, x), "rival": lambda p=penalty: step(p, model, x)}, repeats
+            )
+            memory = guard.peak_memory(lambda p=penalty: step(p, model, x)) / 2**20
+        except (RuntimeError, NotImplementedError) as error:
+            print(f"{label}: cannot run this: {str(error).splitlines()[0]}")
+            continue
+        time, ours = guard.spread_of(taken["rival"]), guard.spread_of(taken["ours"])
+        spread = {"p20": time.p20 * 1e3, "p80": time.p80 * 1e3}
+        rows.append(Row(label, **size, metric="penalty step", value=time.median * 1e3, unit="ms", **spread))
+        rows.append(Row(label, **size, metric="memory", value=memory, unit="MiB"))
         if name != "gradient_l1":
-            ratio = t.median / times["gradient_l1"].median
-            rows.append(Row(name + layers, **size, metric="time over ours", value=ratio, unit="1"))
+            rows.append(Row(label, **size, metric="time over ours", value=time.median / ours.median, unit="1"))
     return rows

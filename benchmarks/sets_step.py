@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import fields
 
@@ -39,7 +38,7 @@ def run(args: argparse.Namespace) -> list[Row]:
     for n_splines in SPLINES:
         for name, step in pair(args.networks, args.inputs, n_splines).items():
             steps[f"{name}, {n_splines} splines"] = step
-    taken = in_turn(steps, 10 * args.repeats)
+    taken = guard.in_turn(steps, 10 * args.repeats)
     base = statistics.median(taken[f"autograd, {SPLINES[0]} splines"])
     rows = []
     for name, seconds in taken.items():
@@ -82,18 +81,6 @@ def pair(n_networks: int, n_inputs: int, n_splines: int) -> dict[str, Callable[[
         adam.step()
 
     return {"closed form": lambda: own.step(z, y, LAM, levels), "autograd": by_autograd}
-
-
-def in_turn(steps: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each, one after another and again."""
-    taken: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(repeats + 2):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            if turn >= 2:
-                taken[name].append(time.perf_counter() - start)
-    return taken
 
 
 def _bases(z: Tensor, n_splines: int) -> tuple[Tensor, Tensor] | None:

@@ -1,0 +1,51 @@
+"""The authors' training of the gradient penalty: all steps one batch, P backward passes an epoch, no choice of anything by data.
+
+z-scored series, x_t forecasts x_(t+1); loss = MSE + lam * sum_ij G_ij, G_ij = mean_t |d f_i(x_t) / d x_tj|, which is the score
+too. Adam, every epoch one step. Settings of the script for Lorenz-96 (MeiliangLiu/GCD).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from grngc_fast.models import KAN, MLP
+
+from .ista import Progress
+from .plain_kan import PlainKAN
+
+HIDDEN, RATE, LAM, EPOCHS = 512, 0.01, 0.0015, 200
+
+
+def network(kind: str, n_series: int, seed: int) -> nn.Module:
+    """One hidden layer of ReLU units, or of splines of order 3 over five cells of [-1, 1] with the identity."""
+    generator = torch.Generator().manual_seed(seed)
+    if kind == "mlp":
+        return MLP(n_series, 1, (HIDDEN,), activation="relu", generator=generator)
+    return PlainKAN(KAN(n_series, 1, (HIDDEN,), grid=5, order=3, grid_range=(-1.0, 1.0), generator=generator))
+
+
+def mean_gradients(model: nn.Module, x: Tensor) -> Tensor:
+    """G (P, P) [effect, cause] for windows (N, 1, P), with a graph: one backward pass for each effect."""
+    x = x.detach().requires_grad_()
+    forecast = model(x)
+    rows = [torch.autograd.grad(forecast[:, i].sum(), x, create_graph=True)[0] for i in range(forecast.shape[1])]
+    return torch.stack([row.abs().mean(0)[-1] for row in rows])
+
+
+def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int = EPOCHS) -> Iterator[Progress]:
+    """What is known after each epoch, windows (N, 1, P) and targets (N, P)."""
+    optimizer, seconds = torch.optim.Adam(model.parameters(), lr=RATE), 0.0
+    for epoch in range(1, epochs + 1):
+        started = time.perf_counter()
+        found = mean_gradients(model, x)
+        loss = F.mse_loss(model(x), y) + LAM * found.sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seconds += time.perf_counter() - started
+        yield Progress(epoch, seconds, float(loss.detach()), found.detach())
