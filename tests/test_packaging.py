@@ -99,7 +99,18 @@ def test_private_names_stay_in_their_room(path):
 
 def test_import_and_module_form_need_neither_triton_nor_the_optional_packages():
     """In the checkout, by `import` and as by `python -m grngc_fast`."""
-    blocked = ["triton", "matplotlib", "networkx", "pyarrow", "openpyxl", "anndata", "polars", "xarray", "pytest"]
+    blocked = [
+        "triton",
+        "matplotlib",
+        "networkx",
+        "pyarrow",
+        "openpyxl",
+        "h5py",
+        "polars",
+        "xarray",
+        "anndata",
+        "pytest",
+    ]
     code = (
         f"import sys; sys.modules.update(dict.fromkeys({blocked!r}));"
         "import grngc_fast, grngc_fast.kernels, grngc_fast.datasets, grngc_fast.cli; print(grngc_fast.__version__);"

@@ -163,7 +163,7 @@ def test_files_that_need_a_package_name_the_extra(tmp_path: Path, monkeypatch: p
     for package, suffix, extra in [
         ("pyarrow", "parquet", "io"),
         ("openpyxl", "xlsx", "io"),
-        ("anndata", "h5ad", "anndata"),
+        ("h5py", "h5ad", "io"),
     ]:
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(InputError, match=rf'pip install "grngc-fast\[{extra}\]"'):

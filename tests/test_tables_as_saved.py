@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 
+from grngc_fast import GRNGC
 from grngc_fast.datasets import read_table
-from grngc_fast.errors import DataWarning
+from grngc_fast.errors import DataWarning, InputError
 from grngc_fast.series import SeriesTable, as_series_table
 
 NAMES = ("a", "b", "c")
@@ -295,3 +296,165 @@ def test_files_read_as_the_clean_table(tmp_path: Path, case: Case) -> None:
 @pytest.mark.parametrize("case", OBJECTS, ids=str)
 def test_objects_read_as_the_clean_table(case: Case) -> None:
     check(case, lambda: as_series_table(case.made, **case.options))
+
+
+def in_workbook(path: Path) -> None:
+    pytest.importorskip("openpyxl", reason="the extra io is not installed")
+    table = frame(SHUFFLED)
+    table.insert(0, "Date", dated[SHUFFLED])
+    with pd.ExcelWriter(path) as book:
+        table.to_excel(book, sheet_name="plate", index=False, startrow=2)
+        pd.DataFrame({"x": [1]}).to_excel(book, sheet_name="notes")
+        book.sheets["plate"]["A1"] = "Plate 5"
+
+
+def in_turned_workbook(path: Path) -> None:
+    pytest.importorskip("openpyxl", reason="the extra io is not installed")
+    frame(TEXT_ORDER, index=[f"{HOURS[k]}h" for k in TEXT_ORDER]).T.to_excel(path, index_label="gene")
+
+
+def in_parquet(path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="the extra io is not installed")
+    frame(SHUFFLED, index=dated[SHUFFLED]).to_parquet(path)
+
+
+def in_npz(path: Path) -> None:
+    np.savez(path, X=np.column_stack([SHUFFLED, CLEAN[SHUFFLED]]), names=np.array(["time", *NAMES]))
+
+
+def in_h5ad(path: Path) -> None:
+    """The parts of the format that are read, the matrix sparse."""
+    h5py = pytest.importorskip("h5py", reason="the extra io is not installed")
+    sparse = pytest.importorskip("scipy.sparse").csr_array(CLEAN[SHUFFLED])
+    with h5py.File(path, "w") as file:
+        matrix = file.create_group("X")
+        matrix.attrs["encoding-type"], matrix.attrs["shape"] = "csr_matrix", sparse.shape
+        for part in ("data", "indices", "indptr"):
+            matrix[part] = getattr(sparse, part)
+        obs, var = file.create_group("obs"), file.create_group("var")
+        obs.attrs["_index"], var.attrs["_index"] = "_index", "gene"
+        obs["_index"], var["gene"] = LABELS, list(NAMES)
+        obs["pseudotime"] = SHUFFLED / 11
+        batch = obs.create_group("batch")
+        batch["codes"], batch["categories"] = (SHUFFLED >= 6).astype(np.int8), ["p", "q"]
+
+
+KEPT = [
+    Case("a workbook with a title and dates", in_workbook, suffix=".xlsx", noted="the others are 'notes'"),
+    Case("a workbook, turned", in_turned_workbook, suffix=".xlsx", warned="order 0, 2, 4, 6", options={"transpose": True}),
+    Case("Parquet with an index of dates", in_parquet, suffix=".parquet", noted="sorted by 'when'"),
+    Case("NPZ with a time", in_npz, suffix=".npz", noted="sorted by 'time'", dropped=("time",)),
+    Case("H5AD", in_h5ad, suffix=".h5ad", noted="made dense", dropped=("pseudotime",)),
+    Case("H5AD by batch", in_h5ad, rows=HALVES if SHUFFLED[0] < 6 else HALVES[::-1], suffix=".h5ad",
+         options={"time_column": "pseudotime", "trajectory_column": "batch"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", KEPT, ids=str)
+def test_files_of_other_kinds_read_as_the_clean_table(tmp_path: Path, case: Case) -> None:
+    case.made(tmp_path / f"table{case.suffix}")
+    check(case, lambda: read_table(tmp_path / f"table{case.suffix}", **case.options))
+
+
+def test_missing_values_stay_where_they_may(tmp_path: Path) -> None:
+    marks = ["", "NA", "NaN", "nan", ".", "-999", "#N/A", "null", "-", "?"]
+    rows = text().split("\n")
+    for k, mark in enumerate(marks, 1):
+        cells = rows[k].split(",")
+        rows[k] = ",".join([*cells[:2], mark])
+    expected = CLEAN.copy()
+    expected[: len(marks), 2] = np.nan
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    with pytest.raises(
+        InputError, match=r"line 2: series 'c' has no value \(''\) \(10 such values in all\).*missing=\"drop\""
+    ):
+        read_table(tmp_path / "t.csv", missing_values=[-999])
+    for missing in ("drop", "interpolate"):
+        table = read_table(tmp_path / "t.csv", missing=missing, missing_values=[-999])
+        assert_array_equal(table.trajectories[0], expected)
+        assert table.reading is not None and table.reading.n_missing == len(marks)
+        held = as_series_table(pd.DataFrame(expected, columns=list(NAMES)), missing=missing)
+        assert_array_equal(held.trajectories[0], expected)
+    with pytest.raises(InputError, match="series 'c' has no value"):
+        as_series_table(pd.DataFrame(expected, columns=list(NAMES)))
+    with pytest.raises(InputError, match=r"series 'x2' holds NaN at row 0 \(10 such"):
+        as_series_table(expected)
+    with pytest.raises(InputError, match="series without a single value: 'c'"):
+        as_series_table(pd.DataFrame({"a": [1.0, 2], "b": [3.0, 1], "c": [np.nan, np.nan]}), missing="drop")
+    with pytest.raises(InputError, match="infinite value"):
+        as_series_table(frame().replace(CLEAN[0, 0], np.inf), missing="drop")
+    with pytest.raises(InputError, match="missing is 'skip'"):
+        read_table(tmp_path / "t.csv", missing="skip")
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (frame().assign(cell=["p"] * 12), "column 'cell' holds labels such as 'p'.*trajectory='cell'"),
+        (frame().assign(time=[*range(11), None]), "row 11: the time column 'time' is empty"),
+        (frame(index=pd.Index(LABELS, name="gene")), r"column 'gene' holds labels.*X\.T"),
+        ([frame(), frame().rename(columns={"c": "z"})], "trajectory 1 lacks 'c' and has 'z' besides"),
+        ([frame(), CLEAN], "mixes tables with names and arrays"),
+        (data_array(CLEAN, ("p", "q")), "none of which is called time"),
+        ({"a": np.arange(3.0), "b": np.arange(4.0)}, r"different lengths: \[3, 4\]"),
+    ],
+)
+def test_objects_that_cannot_be_understood_are_refused(made: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        as_series_table(made)
+
+
+def test_a_column_that_tells_nothing_but_is_called_time_is_left_out_aloud() -> None:
+    for cells, message in [(["early"] * 6 + ["late"] * 6, "'early', which is no time"), ([3] * 12, "never changes")]:
+        with pytest.warns(DataWarning, match=message):
+            table = as_series_table(frame().assign(time=cells))
+        assert_array_equal(table.trajectories[0], CLEAN)
+        assert table.reading is not None and [name for name, _ in table.reading.dropped] == ["time"]
+
+
+LONG = np.random.default_rng(3).normal(size=(60, 3))
+for step in range(1, 60):
+    LONG[step, 1] += 0.9 * LONG[step - 1, 0]
+MIXED = np.random.default_rng(4).permutation(60)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        pd.DataFrame(LONG[MIXED], columns=list(NAMES)).assign(time=MIXED),
+        pd.DataFrame(LONG[MIXED], columns=list(NAMES), index=pd.Timestamp("2020-01-01") + pd.to_timedelta(MIXED, "D")),
+        {name: LONG[:, k] for k, name in enumerate(NAMES)},
+        anndata(LONG[MIXED], pd.DataFrame({"pseudotime": MIXED / 60})),
+    ],
+    ids=["a time column", "a DatetimeIndex", "a mapping", "AnnData"],
+)
+def test_the_graph_is_that_of_the_clean_table(tmp_path: Path, made: Any) -> None:
+    def graph(X: Any) -> Any:
+        return GRNGC(max_steps=20, hidden=4, lags=1, model="mlp", random_state=0).fit(X)
+
+    clean = graph(pd.DataFrame(LONG, columns=list(NAMES)))
+    found = graph(made)
+    assert_array_equal(found.graph_.scores, clean.graph_.scores)
+    assert tuple(found.feature_names_in_) == NAMES
+    assert_array_equal(found.predict(made), clean.predict(LONG))
+    assert found.score(made) == clean.score(LONG)
+    if isinstance(made, pd.DataFrame):
+        path = tmp_path / "t.csv"
+        made.to_csv(path, sep=";", decimal=",", index_label="when" if "time" not in made else "")
+        assert_array_equal(graph(read_table(path)).graph_.scores, clean.graph_.scores)
+
+
+def test_windows_do_not_cross_what_was_cut() -> None:
+    """The graph of two halves given apart is that of a table with a gap between, and of two subjects."""
+    parts = [pd.DataFrame(half, columns=list(NAMES)) for half in (LONG[:30], LONG[30:])]
+    gap = pd.concat([parts[0].assign(time=np.arange(30)), parts[1].assign(time=np.arange(40, 70))])
+    twice = pd.concat([parts[0].assign(time=np.arange(30)), parts[1].assign(time=np.arange(30))])
+    scores = [
+        GRNGC(max_steps=20, hidden=4, lags=2, model="mlp", random_state=0).fit(X).graph_.scores
+        for X in (parts, gap, twice, pd.concat({"p": parts[0], "q": parts[1]}))
+    ]
+    for other in scores[1:]:
+        assert_array_equal(other, scores[0])
+    table = as_series_table(gap)
+    assert table.origin == (0, 0)
+    assert as_series_table(twice).origin is None

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from grngc_fast.datasets import Dataset, read_truth
+from grngc_fast.datasets import Dataset, read_names, read_truth
 from grngc_fast.errors import InputError
 from grngc_fast.series import as_series_table
 
@@ -137,3 +137,20 @@ def test_a_header_in_another_order_permutes_rows_and_columns_alike(tmp_path):
     truth = read_truth(path, ["a", "b", "c"])
     assert truth[2, 0]
     assert truth.sum() == 1
+
+
+def test_names_in_another_case_are_found_on_request(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.tsv", "A\tb\nC\ta\n")
+    with pytest.raises(
+        InputError, match=r"names 2 series .*'A', 'C' \(2 of 4 names were found\).*case.*ignore_case=True"
+    ):
+        read_truth(path, NAMES)
+    assert_array_equal(read_truth(path, NAMES, ignore_case=True), TRUTH)
+    with pytest.raises(
+        InputError, match=r"names 3 series, 1 of the table and 2 that it does not have: 'B', 'old'.*'B' as 'b'"
+    ):
+        read_names("a,B,old", NAMES, "source")
+    assert read_names("a,B,b,old", NAMES, "source", ignore_case=True, ignore_unknown=True) == ["a", "b"]
+    with pytest.raises(InputError, match=r"'TP53' may be any of 'Tp53', 'tp53', which differ in case alone"):
+        read_names("TP53", ["Tp53", "tp53", "x"], "source", ignore_case=True)
+    assert read_names("tp53", ["Tp53", "tp53", "x"], "source", ignore_case=True) == ["tp53"]

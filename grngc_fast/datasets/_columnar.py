@@ -1,9 +1,8 @@
-"""Files that keep columns with their types: Parquet, Feather, AnnData."""
+"""Files that keep columns with their types: Parquet and Feather."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pandas as pd
 from ..errors import InputError
 from ..series.frame import Frame
 from ..series.numbers import is_plain
-from ..series.objects import all_frames
 from ._grid import Grid, series_in_rows
 
 
@@ -56,17 +54,3 @@ def _turned(path: Path, table: pd.DataFrame, missing_values: Sequence[Any]) -> F
             f"{path} has no column of text that names its series; with transpose=True the first column does"
         )
     return series_in_rows(grid, n_labels, missing_values)
-
-
-def read_anndata_frame(path: Path, time: Hashable | None, trajectory: Hashable | None) -> Frame:
-    """The frame of an AnnData file: cells in rows, genes in columns."""
-    try:
-        import anndata
-    except ImportError as error:
-        raise InputError(f'reading {path} needs anndata: pip install "grngc-fast[anndata]"') from error
-    try:
-        data = anndata.read_h5ad(path)
-    except Exception as error:  # h5py and anndata have many errors for a file that is none of theirs
-        raise InputError(f"{path} is not a readable AnnData file ({error}); write it again with write_h5ad") from error
-    [frame] = all_frames(data, time, trajectory) or []
-    return replace(frame, source=str(path), from_file=True)

@@ -14,8 +14,8 @@ from ._lines import is_number, is_text, split_cells
 _IDENTIFIERS = frozenset({"entrez_gene_id", "entrezid", "entrez", "gene_id", "geneid", "description"})
 _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
-_GROUPED_BY_POINTS = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+")
-_GROUPED_BY_COMMAS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_GROUPED_BY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")
+_GROUPED_BY_COMMAS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
 _PERHAPS_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 _CORNERS = re.compile(
     r"|genes?|ids?|names?|orf|symbols?|probes?|id_ref|series|variables?|gene_?(id|name|symbol)s?", re.IGNORECASE
@@ -56,11 +56,11 @@ def number_marks(rows: Sequence[Sequence[str]], delimiter: str | None) -> Marks:
     commas = [cell for cell in cells if _COMMA.fullmatch(cell) or _GROUPED_BY_COMMAS.fullmatch(cell)]
     if not commas:
         return Marks()
-    if points:
-        grouped = all(_GROUPED_BY_COMMAS.fullmatch(cell) for cell in commas)
-        return Marks(".", ",") if grouped else Marks()
     if any("." in cell for cell in commas) or any(cell.count(",") > 1 for cell in commas):
-        return Marks(".", ",")
+        return Marks(".", ",") if all(_GROUPED_BY_COMMAS.fullmatch(cell) for cell in commas) else Marks()
+    if points:
+        # a mixture: the cell that is no number is named
+        return Marks()
     unclear = all(_PERHAPS_GROUPED.fullmatch(cell) for cell in commas) and delimiter != ";"
     return Marks(",", None, commas[0] if unclear else None)
 

@@ -52,21 +52,21 @@ def with_header_in_place(grid: Grid) -> Grid:
     """
     head, width = grid.head, grid.body.shape[1]
     empty = _empty_columns(grid)
-    if head is not None and len(head) > width and not any(head[width:]):
-        head = head[:width]
-    trailing = width
-    while trailing > 1 and empty[trailing - 1] and (head is None or trailing > len(head) or not head[trailing - 1]):
-        trailing -= 1
-    if head is not None and len(head) == trailing - 1:
-        head = ["", *head]
-    elif head is not None and len(head) > trailing and not any(head[trailing:]):
-        head = head[:trailing]
-    if head is not None and len(head) != trailing:
-        raise ragged(grid.source, grid.unit, grid.line(0), len(head), width, "the header")
-    if trailing == width:
+    filled = width - empty[::-1].index(False) if False in empty else width
+    if head is not None:
+        named = len(head)
+        while named > 1 and not head[named - 1]:
+            named -= 1
+        # names above columns that hold nothing keep them
+        filled = max(filled, min(named, width))
+        left_out = named == filled - 1 and len(head) < width
+        head = ["", *head[:named]] if left_out else head[: max(named, filled)]
+        if len(head) != filled:
+            raise ragged(grid.source, grid.unit, grid.line(0), len(head), width, "the header")
+    if filled == width:
         return replace(grid, head=head)
-    note = f"{width - trailing} empty column{'s' * (width - trailing > 1)} at the end of the lines left out"
-    return replace(grid, head=head, body=grid.body.iloc[:, :trailing], notes=(*grid.notes, note))
+    note = f"{width - filled} empty column{'s' * (width - filled > 1)} at the end of the lines left out"
+    return replace(grid, head=head, body=grid.body.iloc[:, :filled], notes=(*grid.notes, note))
 
 
 def ragged(source: str, unit: str, line: int, expected: int, found: int, like: str) -> InputError:

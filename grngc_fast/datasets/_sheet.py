@@ -34,6 +34,8 @@ def read_sheet_frame(
     title = 0
     while len(texts) > 3 and title < len(texts) - 2 and widths[title] == 1 and sorted(widths)[len(widths) // 2] > 2:
         title += 1
+    if title:
+        notes = (*notes, f"{title} title row{'s' * (title > 1)} above the table left out: {texts[0][0][:40]!r}")
     kept, texts = kept[title:], texts[title:]
     n_labels = 1
     if transpose:
@@ -83,7 +85,7 @@ def _cells(path: Path, sheet: str | int | None) -> tuple[pd.DataFrame, tuple[str
             if sheet is not None and number is None and sheet not in names:
                 raise InputError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
             chosen = names[0] if sheet is None else names[number] if number is not None else str(sheet)
-            cells = book.parse(chosen, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            cells = pd.read_excel(book, chosen, header=None, dtype=object, keep_default_na=False, na_values=[""])
     except ImportError as error:
         raise InputError(f'reading {path} needs {engine}: pip install "grngc-fast[io]" {engine}') from error
     except InputError:

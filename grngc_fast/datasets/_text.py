@@ -139,7 +139,11 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
         delimiter = table_delimiter([row.line for row in rows[:_SAMPLE_OF_DELIMITERS]])
     delimiter = None if delimiter == " " else delimiter
     notes: list[str] = []
-    rows = _without_titles(rows, delimiter, notes)
+    rows = _without_titles([row for row in rows if not _blank(delimiter).fullmatch(row.line)], delimiter, notes)
+    if not rows:
+        raise InputError(
+            f"{path} holds delimiters and no cell; expected one row per time step and one column per series"
+        )
     cells = [split_cells(row.line, delimiter) for row in rows]
     head, head_line, first = _header(text, offset, rows, cells, delimiter, comments, options.transpose)
     n_labels = 1

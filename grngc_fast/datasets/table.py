@@ -20,7 +20,8 @@ from ..series.table import check_table, of_assembled, warn_of
 from ..series.time_axis import Gaps
 from ..series.time_names import may_say_time, says_time
 from ._arrays import read_arrays
-from ._columnar import read_anndata_frame, read_columnar_frame
+from ._columnar import read_columnar_frame
+from ._h5ad import read_h5ad_frame
 from ._sheet import read_sheet_frame
 from ._text import TextOptions, read_text_frame
 
@@ -51,10 +52,10 @@ def read_table(
     (tab, semicolon, comma, `|`, blanks), the mark of decimals and a header line are recognised; a header of bare numbers only
     where they count 0, 1, 2, ... or 1, 2, 3, ...; a header that leaves the name of the row labels out, as R writes it; a
     delimiter at the end of lines; lines that start with `#`. Blank lines between rows set trajectories apart.
-    Workbooks (`.xlsx`, with further packages `.xls` and `.ods`), `.parquet` and `.feather` alike; they need the extra `io`.
+    Workbooks (`.xlsx`, with further packages `.xls` and `.ods`), `.parquet` and `.feather` alike. `.h5ad` (AnnData): cells are
+    steps and genes series. All of these need the extra `io`.
     `.npy`: (T, P), or (R, T, P) for R trajectories; opened as a memory map, which float32 and float64 stay. `.npz`: the
-    same under the key `X` or as the sole array, with P `names` if present. `.h5ad`: cells are steps and genes series; needs the
-    extra `anndata`.
+    same under the key `X` or as the sole array, with P `names` if present.
 
     The time (a column called `time`, `date`, `timestamp`, ..., a leading `t` or `hours`, a leading column of dates, headers such
     as `10h` of a table with series in rows) is no series. Rows are sorted by it; a time that starts again begins a trajectory,
@@ -125,7 +126,7 @@ def read_table(
         elif kind in (".parquet", ".feather"):
             frame = read_columnar_frame(path, transpose, marks)
         elif kind == ".h5ad" and not transpose:
-            frame = read_anndata_frame(path, time_column, trajectory_column)
+            frame = read_h5ad_frame(path, time_column, trajectory_column)
         elif kind == ".h5ad":
             raise InputError(f"{path}: cells are steps and genes series in AnnData; leave transpose out")
         else:

@@ -239,7 +239,7 @@ class _Finder:
                 if may_say_time(column.name) and (column.name.lower() == "t" or _spaced(column.cells)):
                     return self._take_if_times(column)
                 if not (may_number_rows(column.name) and _counts(column.cells)):
-                    return False
+                    return self._find_dates_among_series()
                 continue
             read = read_times(column.cells)
             if isinstance(read, Times) and (read.dates is not None or read.named_units or may_say_time(column.name)):
@@ -247,6 +247,16 @@ class _Finder:
                 return True
             if isinstance(read, Times):
                 return False
+        return self._find_dates_among_series()
+
+    def _find_dates_among_series(self) -> bool:
+        for position in self.left:
+            if not is_plain(self.dtypes[position]):
+                column = self.column(position)
+                read = read_times(column.cells)
+                if isinstance(read, Times) and read.dates is not None:
+                    self.take_time(column, read)
+                    return True
         return False
 
     def take_index(self) -> None:

@@ -60,7 +60,8 @@ def numbers_of(
     if missing_values:
         values = _without_marks(values, missing_values)
     _refuse_infinite(frame, values, positions, names)
-    return values
+    # sums are rounded by the order of memory, and a table should give what its array gives
+    return np.ascontiguousarray(values)
 
 
 def _with_parsed(

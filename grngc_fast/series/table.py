@@ -105,8 +105,7 @@ def as_series_table(
             )
         else:
             table = _of_arrays(X, names)
-        if not forecast:
-            warn_of(table)
+        warn_of(table)
     check_table(table, forecast=forecast, missing=missing)
     return table
 

@@ -103,13 +103,13 @@ def in_time(
     size, shown_unit = _in_words(step, unit, times)
     notes, warned = _sentences(called, said, n_longer, cut, gaps, step, numbers)
     order: Literal["as found", "sorted", "guessed"] = "sorted" if said.sorted else "as found"
-    if said.sorted and of_headers and times.named_units:
+    if said.sorted and (of_headers or name is None) and times.named_units:
         order = "guessed"
-        warned = [_guessed(called, times, cut[0]), *warned]
+        warned = [_guessed(times, cut[0], "columns" if of_headers else "rows"), *warned]
     elif said.sorted:
         where = f" of {said.sorted} of {len(trajectories)} trajectories" if len(trajectories) > 1 else ""
-        lay = "columns" if of_headers else "rows"
-        notes = [f"the {lay}{where} were not in the order of time: sorted by {name or 'the index'!r}", *notes]
+        lay, by = ("columns", "their headers") if of_headers else ("rows", "the index" if name is None else repr(name))
+        notes = [f"the {lay}{where} were not in the order of time: sorted by {by}", *notes]
     kind: Literal["number", "date", "header"] = "header" if of_headers else times.kind
     return Pieces(
         tuple(cut),
@@ -210,12 +210,12 @@ def _in_words(step: float | None, unit: str | None, times: Times) -> tuple[float
     return step, unit
 
 
-def _guessed(called: str, times: Times, rows: Rows) -> str:
+def _guessed(times: Times, rows: Rows, lay: str) -> str:
     unit = f" {times.unit}" if times.unit else ""
     shown = ", ".join(f"{times.values[row]:g}" for row in rows[:_SHOWN]) + (", ..." if len(rows) > _SHOWN else "")
     return (
-        f"the columns were put in the order {shown}{unit} that their headers tell ({called[4:]});"
-        " rename or reorder them if that is not the order of time"
+        f"the {lay} were put in the order {shown}{unit}, which their {'headers' if lay == 'columns' else 'labels'} seem to tell;"
+        " rename them if that is not the order of time"
     )
 
 
