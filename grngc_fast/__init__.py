@@ -20,7 +20,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     datasets/      simulators, and readers of tables and truths
     series/        tables, candidate pairs, z-scores, windows
     kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it
-    plotting, distributed, row_blocks, errors: what several rooms share, and none of them knows a room
+    plotting, distributed, forking, row_blocks, errors: what several rooms share, and none of them knows a room
 """
 
 from __future__ import annotations
@@ -35,10 +35,13 @@ if not (_Path(__file__).parent / "kernels").is_dir():
 from .errors import FitDivergedWarning, InputError
 from .estimator import GRNGC
 from .evaluation import Evaluation, evaluate
+from .forking import survive_forks as _survive_forks
 from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
 from .penalty import gradient_frobenius, gradient_l1
 from .planning import LambdaPath, MemoryEstimate, estimate_memory, lambda_path
 from .scores import causal_scores, top_edges
+
+_survive_forks()
 
 __version__ = "0.1.0"
 __all__ = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -17,13 +19,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from .distributed import World
-from .errors import InputError
+from .errors import DataWarning, InputError
+from .forking import forked
 from .graph import SparseCausalGraph
 from .planning import (
     FitOptions,
     Stopwatch,
     check_fit,
     chosen_plan,
+    doubt_of,
     left_out,
     network_of,
     planned,
@@ -36,6 +40,8 @@ from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import standardised, windows_of
 from .training import History, train
+
+_LOG = logging.getLogger("grngc_fast")
 
 
 class GRNGC(BaseEstimator):  # type: ignore[misc]
@@ -110,6 +116,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     processes share out the windows of every step and the targets of the scores, and all end with the result of a single
     process at the same batch size, but for rounding and for what a module draws in training (dropout), which differs from
     process to process. Process 0 shows progress and writes the checkpoint and `scores_file`, which all processes have to see.
+
+    A process that is forked from one that imported the library, as `multiprocessing` may do, computes in one thread: those of
+    OpenMP do not survive a fork. Processes started by "spawn" have all of theirs.
 
     Attributes
     ----------
@@ -214,12 +223,22 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         FloatingPointError : a loss that is not finite from the start.
         KeyboardInterrupt, SystemExit : stopped by SIGINT or SIGTERM; with a checkpoint the message tells how to go on.
         ProcessLostError : another process of the group ended.
+
+        Warns
+        -----
+        DataWarning : too few windows for any conclusion (`grngc_fast.planning.doubt`); `graph_.metadata["doubt"]` says so too.
         """
         watch, world = Stopwatch(), World.current()
+        if forked():
+            _LOG.info("a forked process computes in one thread; start workers by 'spawn' to have several in each")
         with world.refused_together():
             options, data, scoring = self._checked(X)
         if data.table.reading is not None:
             data.table.reading.tell()
+        doubt = doubt_of(len(data.windows), data.edges.n_pairs * options.lags)
+        if doubt is not None and world.rank == 0:
+            _LOG.warning("%s", doubt)
+            warnings.warn(str(doubt), DataWarning, stacklevel=2)
         drawn = int(check_random_state(options.random_state).randint(2**31))
         seed, checkpoint = settle(options, data, drawn, world)
         generator, windows = torch.Generator().manual_seed(seed), data.windows
@@ -248,7 +267,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             )
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
-        settings |= left_out(network, data, plan.lam)
+        settings |= left_out(network, data, plan.lam) | {"doubt": None if doubt is None else str(doubt)}
         scored = scored_part(network, data)
         graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")

@@ -171,11 +171,11 @@ def test_modules_without_a_gradient_of_every_window_are_refused(module, message)
     [
         (
             {"model": "gru"},
-            "model='gru' is unknown; use one of 'auto', 'mlp', 'sets', 'kan', 'lstm', 'tcn' or a torch module",
+            "model='gru' is unknown; use one of 'auto', 'mlp', 'sets', 'kan', 'lstm', 'tcn', a list of several",
         ),
         ({"model": nn.Linear}, "model=Linear is a class; pass an instance"),
         ({"model": "kan", "model_options": {"gird": 3}}, "'gird', which model='kan' does not know; it takes 'grid'"),
-        ({"model": "kan", "model_options": {"order": 9}}, "order=9 must be"),
+        ({"model": "kan", "model_options": {"order": 9}}, "order=9; it must be"),
         ({"model": "kan", "activation": "relu"}, "model='kan' has none to choose"),
         ({"model": "lstm", "hidden": [4, 5]}, "takes one width for all its layers"),
         ({"model": "tcn", "hidden": [4, 4]}, "n_levels in model_options"),

@@ -217,7 +217,8 @@ def _named_effects(args: argparse.Namespace, table: SeriesTable) -> list[tuple[s
 
 
 def _print_edges(graph: CausalGraph | SparseCausalGraph, selection: dict[str, Any]) -> None:
-    print("strongest edges (source -> target):")
+    doubt = ", in doubt: too few windows" if graph.metadata.get("doubt") else ""
+    print(f"strongest edges (source -> target){doubt}:")
     for edge in graph.edges(**(selection or {"top_k": SHOWN_EDGES}))[:SHOWN_EDGES]:
         sign = {1: "+", -1: "-", 0: " "}[edge.sign]
         print(f"  {edge.source} -> {edge.target}  lag {edge.lag}  {sign}{edge.score:.3f}")

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Sequence
 
 from ..distributed import World, launched
-from ..errors import CheckpointWarning, FitDivergedWarning, InputError, ProcessLostError
+from ..errors import CheckpointWarning, DataWarning, FitDivergedWarning, InputError, ProcessLostError
 from .parser import build_parser
 
 # Options that the library's messages call by their Python names.
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, world: World) -> int:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
-            for category in (FitDivergedWarning, CheckpointWarning):
+            for category in (FitDivergedWarning, CheckpointWarning, DataWarning):
                 warnings.simplefilter("always", category)
             warnings.showwarning = lambda message, *_: print(f"grngc-fast: warning: {message}", file=sys.stderr)
             if world.rank > 0:  # process 0 speaks for all

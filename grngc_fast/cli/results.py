@@ -171,6 +171,7 @@ def path_record(
         "settings": {**found.settings, "random_state": seed, "lam": float(found.lams[index])},
         "seed": seed,
         "data": source,
+        "doubt": found.settings.get("doubt"),
         "edges": selection,
         "timings": {"fit_seconds": round(seconds, 3)},
         "path": {
@@ -201,6 +202,7 @@ def run_record(
         "settings": {**found.graph_.metadata, "random_state": seed},
         "seed": seed,
         "data": source,
+        "doubt": found.graph_.metadata.get("doubt"),
         "regulators": found.candidates_.n_causes,
         "targets": found.candidates_.n_effects,
         "candidate_pairs": found.candidates_.n_pairs,

@@ -153,20 +153,14 @@ class CausalGraph(EdgeExports):
             sign = np.sign(self.signed_scores[effect, cause]).astype(np.int64)
         return self.lags_at(effect, cause), sign
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph to `path` as an .npz file without pickle; an older file is replaced whole or not at all.
-
-        Raises
-        ------
-        InputError : the file cannot be written.
-        """
+    def _save_whole(self, path: str | os.PathLike[str]) -> None:
         arrays = {name: getattr(self, name) for name in ("scores", "lag_scores", "signed_scores", "standard_error")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         write_graph(path, {**arrays, **shares}, self.names, self.causes, self.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CausalGraph:
-        """Read a graph that `save` wrote.
+        """Read a graph that `save` wrote as .npz.
 
         Raises
         ------
@@ -181,7 +175,7 @@ class CausalGraph(EdgeExports):
 
 
 def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
-    """Read what `CausalGraph.save` or `SparseCausalGraph.save` wrote.
+    """Read what `CausalGraph.save` or `SparseCausalGraph.save` wrote as .npz.
 
     Raises
     ------

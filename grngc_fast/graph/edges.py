@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
-import io
 import math
 import operator
 import os
@@ -20,6 +18,7 @@ from ..errors import InputError
 from . import drawing
 from .file import atomic_writer
 from .input import Array, own_causes
+from .saving import WHOLE, known_suffix, save_edges, write_text
 from .unit_shares import KINDS, UnitShares, as_unit_shares
 
 if TYPE_CHECKING:
@@ -289,11 +288,30 @@ class EdgeExports(ABC):
         InputError : the file cannot be written.
         """
         columns = self._columns(threshold, top_k, density, diagonal)
-        with atomic_writer(path) as binary, io.TextIOWrapper(binary, encoding="utf-8", newline="") as text:
-            writer = csv.writer(text)
-            writer.writerow(columns)
-            rows = zip(*(_plain(column) for column in columns.values()), strict=True)
-            writer.writerows(["" if value != value else value for value in row] for row in rows)
+        with atomic_writer(path) as file:
+            write_text(file, columns)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph in the form that the suffix of `path` names; an older file is replaced whole or not at all.
+
+        ".npz" keeps the whole graph, without pickle, and is the only one that `load` and `load_graph` open again. The others
+        are for other programs and keep the edges between different series alone, strongest first: ".csv" as `to_csv`, ".tsv"
+        with tabs, both also as ".gz"; ".parquet" as `to_pandas` (needs pandas and pyarrow); ".graphml" as `to_networkx`
+        (needs networkx).
+
+        Raises
+        ------
+        InputError : a suffix that is none of these, a file that cannot be written, a name that it cannot keep.
+        ImportError : a library that the form needs is not installed.
+        """
+        if known_suffix(path) == WHOLE:
+            self._save_whole(path)
+        else:
+            save_edges(path, self._columns(None, None, None, False), self.to_networkx)
+
+    @abstractmethod
+    def _save_whole(self, path: str | os.PathLike[str]) -> None:
+        """All that the graph holds, as an .npz file."""
 
     def plot(self, kind: Literal["scores", "lags", "summary"] = "scores", **options: Any) -> Figure:
         """Draw the graph and return the matplotlib Figure; `fig.savefig("graph.png")` writes it. Needs matplotlib.

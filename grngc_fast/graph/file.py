@@ -20,6 +20,8 @@ from ..errors import InputError
 _VERSION_KEY = "grngc_fast_graph"
 # 1: square dense graphs. 2: also causes of their own, standard errors, graphs of kept edges only, and shares of units.
 _VERSION = 2
+# Forms that a graph is saved in for other programs.
+_EDGES_ALONE = (".csv", ".tsv", ".parquet", ".graphml")
 _FIRST = {"scores", "names", "metadata", "lag_scores", "signed_scores"}
 
 
@@ -87,6 +89,11 @@ def opened_graph(path: str | os.PathLike[str]) -> Iterator[Mapping[str, Any]]:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
+        if name.lower().removesuffix(".gz").endswith(_EDGES_ALONE):
+            raise InputError(
+                f"{name!r} is no saved CausalGraph: a file of edges alone is not opened as a graph again; save the graph as .npz"
+                " to load it later"
+            ) from error
         raise InputError(
             f"{name!r} is not a whole saved CausalGraph ({error}): it is cut off, damaged or another kind of file;"
             " save the graph again"

@@ -133,13 +133,7 @@ class SparseCausalGraph(EdgeExports):
     def _describe(self) -> str:
         return f"{super()._describe()}, {self.n_edges} edges kept"
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph to `path` as an .npz file without pickle; an older file is replaced whole or not at all.
-
-        Raises
-        ------
-        InputError : the file cannot be written.
-        """
+    def _save_whole(self, path: str | os.PathLike[str]) -> None:
         arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         rest = {"n_lags": np.array(self.n_lags), **shares}
@@ -147,7 +141,7 @@ class SparseCausalGraph(EdgeExports):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SparseCausalGraph:
-        """Read a graph that `save` wrote.
+        """Read a graph that `save` wrote as .npz.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """Forecasters of all series at once that know the factors of their Jacobian."""
 
 from .build import FORECASTERS, adopt, build, options_of, refuse_candidates
+from .further import checked_options
 from .grouped import GroupedMLP
 from .kan import KAN
 from .lstm import LSTM
@@ -21,6 +22,7 @@ __all__ = [
     "SetMLP",
     "adopt",
     "build",
+    "checked_options",
     "options_of",
     "refuse_candidates",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import InputError
+from .further import checked_options
 from .grouped import GroupedMLP
 from .kan import KAN
 from .lstm import LSTM
@@ -64,13 +65,7 @@ def build(
     ------
     InputError : options that it does not have, or that cannot be together.
     """
-    known = options_of(name)
-    unknown = [key for key in options if key not in known]
-    if unknown:
-        raise InputError(
-            f"model_options has {', '.join(map(repr, unknown))}, which model={name!r} does not know;"
-            f" it takes {', '.join(map(repr, known)) or 'none'}"
-        )
+    options = checked_options(name, options)
     arguments: dict[str, Any] = {
         "n_series": n_series,
         "n_targets": n_targets,

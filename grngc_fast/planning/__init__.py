@@ -2,6 +2,7 @@
 
 from .certificate import left_out
 from .choice import chosen_plan
+from .doubt import Doubt, doubt_of
 from .evidence import Evidence, weigh
 from .memory import MemoryEstimate, check_fit, estimate_memory
 from .network import network_of, scored_part
@@ -15,6 +16,7 @@ from .stopwatch import Stopwatch
 
 __all__ = [
     "MODELS",
+    "Doubt",
     "Evidence",
     "FitOptions",
     "LambdaPath",
@@ -23,6 +25,7 @@ __all__ = [
     "Stopwatch",
     "check_fit",
     "chosen_plan",
+    "doubt_of",
     "estimate_memory",
     "lambda_path",
     "left_out",

@@ -13,7 +13,7 @@ import torch
 
 from ..errors import InputError
 from ..jacobian import ACTIVATIONS
-from ..models import FORECASTERS
+from ..models import FORECASTERS, checked_options
 from .machine import as_bytes
 
 MODELS = ("auto", *FORECASTERS)
@@ -116,6 +116,11 @@ class FitOptions:
             raise InputError(
                 f"model_options={self.model_options!r}; expected a dictionary of the model's further arguments"
             )
+        if not own and self.model_options is not None:
+            for name in (self.model,) if isinstance(self.model, str) else self.model:
+                # With options of its own "auto" has no choice left.
+                options = checked_options("mlp" if name == "auto" else name, self.model_options)
+                object.__setattr__(self, "model_options", options)
         if self.skip is not None and not isinstance(self.skip, (bool, np.bool_)):
             raise InputError(f"skip={self.skip!r}; expected True, False or None")
         if not isinstance(self.own_past, (bool, np.bool_)):

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..distributed import World
-from ..errors import FitDivergedWarning, InputError
+from ..errors import DataWarning, FitDivergedWarning, InputError
 from ..models import MLP
 from ..scoring import mean_gradients
 from ..series import PreparedSeries, Windows, prepare
 from ..training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
 from ..training.trainer import DIVERGED_ERROR
+from .doubt import doubt_of
 from .network import network_of
 from .options import FitOptions
 from .path_result import LambdaPath
@@ -105,6 +106,9 @@ def lambda_path(
     chosen = _checked(options)
     given = None if lams is None else _as_strengths(lams)
     data = _prepared(X, chosen)
+    doubt = doubt_of(len(data.windows), data.edges.n_pairs * chosen.lags)
+    if doubt is not None:
+        warnings.warn(str(doubt), DataWarning, stacklevel=2)
     training, held_out = data.windows.split(chosen.validation_fraction)
     if held_out is None or len(held_out) < 2:
         raise InputError(
@@ -137,6 +141,7 @@ def lambda_path(
         "generator_seeds": seed_numbers,
         "warm_start": bool(warm_start),
         "refit": bool(refit),
+        "doubt": None if doubt is None else str(doubt),
         **recorded(plan, chosen, data.edges),
     }
     return _result(networks, scored, data, training, held_out, given, seeds, settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,7 @@ from typing import Any
 import torch
 
 from ..distributed import World
-from ..errors import InputError
-from ..models import FEWEST_SPLINES, options_of
+from ..models import options_of
 from ..series import CandidateEdges, Windows
 from ..training import TrainingOptions
 from ..training.working_sets import SetOptions
@@ -156,17 +154,7 @@ def _set_options(options: FitOptions) -> SetOptions:
     chosen = SetOptions() if options.hidden is None else SetOptions(units=options.hidden[0])
     given = options.model_options or {}
     set_size, n_splines = given.get("set_size", chosen.set_size), given.get("n_splines", 0)
-    if not _is_whole(set_size, 1):
-        raise InputError(f"model_options has set_size={set_size!r}; it must be a whole number, 1 or more")
-    if n_splines != 0 and not _is_whole(n_splines, FEWEST_SPLINES):
-        raise InputError(
-            f"model_options has n_splines={n_splines!r}; it must be a whole number, {FEWEST_SPLINES} or more, or 0 for none"
-        )
     return dataclasses.replace(chosen, set_size=int(set_size), splines=int(n_splines))
-
-
-def _is_whole(value: Any, least: int) -> bool:
-    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and int(value) >= least
 
 
 def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: int, world: World) -> Plan:
