@@ -24,6 +24,7 @@ from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable, candidate_edges
 from .reading import read
+from .report import Report, check_report
 from .results import (
     SIMULATION_FILES,
     OutputFolder,
@@ -49,9 +50,15 @@ SYSTEMS: dict[str, tuple[Callable[..., Dataset], dict[str, str]]] = {
 }
 
 
+def _output(args: argparse.Namespace) -> OutputFolder:
+    if args.report:
+        check_report()
+    return OutputFolder(args.out, fit_files(args.effects is not None, args.report), args.force)
+
+
 def demo(args: argparse.Namespace) -> None:
     """Lorenz-96 from simulation to written results."""
-    out = OutputFolder(args.out, fit_files(args.effects is not None), args.force)
+    out = _output(args)
     data = lorenz96(args.series, args.steps, args.forcing, seed=args.seed)
     print(f"Lorenz-96: {args.series} series, {args.steps} steps, F={args.forcing:g}, seed {args.seed}")
     source = {"system": "lorenz96", "series": args.series, "steps": args.steps, "forcing": args.forcing}
@@ -60,7 +67,7 @@ def demo(args: argparse.Namespace) -> None:
 
 def fit(args: argparse.Namespace) -> None:
     """A table to written results."""
-    out = OutputFolder(args.out, fit_files(args.effects is not None), args.force)
+    out = _output(args)
     args, table, truth, source = _read(args)
     _fit_and_write(args, out, table, truth, source)
 
@@ -191,8 +198,9 @@ def _fit_and_write(
     effects = None
     if args.effects is not None:
         effects = found.edge_effects(table, named) if named else found.edge_effects(table, top_k=args.effects)
-    record = run_record(found, seed, source, selection, evaluation, linear, effects)
-    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects)
+    record = run_record(found, seed, source, selection, evaluation, linear, effects, args.told)
+    report = Report(source.get("file", source.get("system")), args.argv, args.told) if args.report else None
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects, report)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")
     _print_edges(found.graph_, selection)

@@ -28,12 +28,22 @@ def _refused(reason: str) -> int:
     return 2
 
 
+def _warn(message: str, told: list[str]) -> None:
+    """Each warning once."""
+    if message not in told:
+        told.append(message)
+        print(f"grngc-fast: warning: {message}", file=sys.stderr)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line, under torchrun as one process of several.
 
     Returns the exit status: 0 done, 1 another process was lost, 2 input that cannot be used, 130 interrupted, 143 terminated.
     """
-    arguments = build_parser().parse_args(argv)
+    words = tuple(sys.argv[1:] if argv is None else argv)
+    arguments = build_parser().parse_args(words)
+    # What a command records of itself: its words, and what was warned of by then.
+    arguments.argv, arguments.told = words, []
     with launched() as world:
         return _run(arguments, world)
 
@@ -43,7 +53,7 @@ def _run(arguments: argparse.Namespace, world: World) -> int:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
             for category in (FitDivergedWarning, CheckpointWarning, DataWarning):
                 warnings.simplefilter("always", category)
-            warnings.showwarning = lambda message, *_: print(f"grngc-fast: warning: {message}", file=sys.stderr)
+            warnings.showwarning = lambda message, *_: _warn(str(message), arguments.told)
             if world.rank > 0:  # process 0 speaks for all
                 stack.enter_context(contextlib.redirect_stdout(None))
                 stack.enter_context(contextlib.redirect_stderr(None))

@@ -210,6 +210,11 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
         parser.add_argument(
             "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
         )
+        parser.add_argument(
+            "--report",
+            action="store_true",
+            help="write report.html too: picture, edges, evidence, warnings and how to repeat it in one file",
+        )
         parser.add_argument("--dense", action="store_true", help="write all scores, however many")
         parser.add_argument(
             "--effects",

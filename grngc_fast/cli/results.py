@@ -30,6 +30,7 @@ from ..graph.drawing import plot_graph_summary
 from ..planning.path_result import LambdaPath
 from ..plotting import plot_edge_effects
 from ..scoring import EdgeEffect
+from .report import REPORT_FILE, Report
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 EFFECT_FILES = ("effects.csv", "effects.png")
@@ -76,9 +77,9 @@ class OutputFolder:
                 self.path.rmdir()
 
 
-def fit_files(effects: bool = False) -> tuple[str, ...]:
-    """Files of a fit, with those of edges' effects or without; without matplotlib there is no picture."""
-    return _drawable(FIT_FILES + (EFFECT_FILES if effects else ()))
+def fit_files(effects: bool = False, report: bool = False) -> tuple[str, ...]:
+    """Files of a fit, with those of edges' effects and a report or without; without matplotlib there is no picture."""
+    return _drawable(FIT_FILES + (EFFECT_FILES if effects else ()) + ((REPORT_FILE,) if report else ()))
 
 
 def path_files() -> tuple[str, ...]:
@@ -102,8 +103,9 @@ def write_fit(
     truth: np.ndarray[Any, Any] | None,
     dense: bool,
     effects: Sequence[EdgeEffect] | None = None,
+    report: Report | None = None,
 ) -> bool:
-    """edges.csv, scores.npz, graph.png, run.json and of effects effects.csv and effects.png.
+    """edges.csv, scores.npz, graph.png, run.json, of effects effects.csv and effects.png, and of a report report.html.
 
     Returns whether scores.npz holds all scores. Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
     """
@@ -121,6 +123,9 @@ def write_fit(
             _write_effects(stage / "effects.csv", effects)
             if "effects.png" in out.files:
                 plot_edge_effects(effects).savefig(stage / "effects.png", dpi=150)
+        if report is not None:
+            pictures = [stage / name for name in out.files if name.endswith(".png")]
+            (stage / REPORT_FILE).write_text(report.html(found, record, pictures), encoding="utf-8")
         (stage / "run.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return isinstance(graph, CausalGraph)
 
@@ -195,6 +200,7 @@ def run_record(
     evaluation: Evaluation | None,
     ridge: Evaluation | None,
     effects: Sequence[EdgeEffect] | None = None,
+    warned: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
@@ -203,6 +209,7 @@ def run_record(
         "seed": seed,
         "data": source,
         "doubt": found.graph_.metadata.get("doubt"),
+        "warnings": list(warned),
         "regulators": found.candidates_.n_causes,
         "targets": found.candidates_.n_effects,
         "candidate_pairs": found.candidates_.n_pairs,
