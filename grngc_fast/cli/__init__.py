@@ -1,4 +1,4 @@
-"""The `grngc-fast` command: `demo`, `fit`, `path`, `evaluate`, `simulate`."""
+"""The `grngc-fast` command: `demo`, `inspect`, `fit`, `path`, `evaluate`, `simulate`."""
 
 from .main import main
 

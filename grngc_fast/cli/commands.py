@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import secrets
-import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_truth, var
 from ..distributed import World
-from ..errors import InputError
+from ..errors import DataWarning, InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
@@ -23,6 +23,8 @@ from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
 from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable, candidate_edges
+from ..series.summary import summarise
+from .inspection import inspected
 from .reading import read
 from .report import Report, check_report
 from .results import (
@@ -61,7 +63,13 @@ def demo(args: argparse.Namespace) -> None:
     out = _output(args)
     data = lorenz96(args.series, args.steps, args.forcing, seed=args.seed)
     print(f"Lorenz-96: {args.series} series, {args.steps} steps, F={args.forcing:g}, seed {args.seed}")
-    source = {"system": "lorenz96", "series": args.series, "steps": args.steps, "forcing": args.forcing}
+    source = {
+        "table": summarise(data.table).settings(),
+        "system": "lorenz96",
+        "series": args.series,
+        "steps": args.steps,
+        "forcing": args.forcing,
+    }
     _fit_and_write(args, out, data.table, data.truth, source)
 
 
@@ -70,6 +78,13 @@ def fit(args: argparse.Namespace) -> None:
     out = _output(args)
     args, table, truth, source = _read(args)
     _fit_and_write(args, out, table, truth, source)
+
+
+def inspect(args: argparse.Namespace) -> None:
+    """What a file was understood as, and the command that fits it; nothing is written."""
+
+    print(args.file)
+    print(inspected(args, _chosen_series, _estimator_options(args)))
 
 
 def path(args: argparse.Namespace) -> None:
@@ -113,16 +128,18 @@ def _read(
 ) -> tuple[argparse.Namespace, SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
     """Arguments with series chosen from the table, the table, the truth where one is given, and what is recorded."""
     table, reading = read(args)
-    lookup = {"ignore_unknown": args.ignore_unknown or args.drop_constant, "ignore_case": args.ignore_case}
-    truth = None if args.truth is None else read_truth(args.truth, table.names, **lookup)
-    chosen = _chosen_series(args, table.names, lookup)
-    _warn_of_suspects(table)
+    truth = None if args.truth is None else read_truth(args.truth, table.names, **_lookup(args))
+    chosen = _chosen_series(args, table.names)
+    summary = summarise(table)
+    for suspicion in summary.suspicions:
+        warnings.warn(suspicion, DataWarning, stacklevel=1)
     count = len(table.trajectories)
     print(
         f"{args.file}: {table.n_series} series, {table.n_steps} steps"
         + (f", {count} trajectories" if count > 1 else "")
     )
     source = {
+        "table": summary.settings() | ({} if table.reading is None else {"reading": table.reading.settings()}),
         "file": str(args.file),
         "sha256": _sha256(args.file),
         **reading,
@@ -134,9 +151,15 @@ def _read(
     return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source
 
 
-def _chosen_series(args: argparse.Namespace, names: Sequence[str], lookup: dict[str, bool]) -> dict[str, Any]:
+def _lookup(args: argparse.Namespace) -> dict[str, bool]:
+    """How names of other files are looked for among those of the table."""
+    return {"ignore_unknown": args.ignore_unknown or args.drop_constant, "ignore_case": args.ignore_case}
+
+
+def _chosen_series(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
     """Regulators, targets and candidate pairs as the estimator takes them."""
     chosen: dict[str, Any] = {}
+    lookup = _lookup(args)
     if args.regulators is not None:
         chosen["regulators"] = read_names(args.regulators, names, "source", **lookup)
     if args.targets is not None:
@@ -257,27 +280,6 @@ def _unsaid_seed(args: argparse.Namespace) -> int:
     """That of the run to go on with, else a random one."""
     recorded = None if args.checkpoint is None else recorded_random_state(args.checkpoint)
     return secrets.randbelow(2**31) if recorded is None else recorded
-
-
-def _warn_of_suspects(table: SeriesTable) -> None:
-    """Say what looks like a time column, or like rows taken for columns."""
-    rising = np.all([(t[1:] > t[:-1]).all(axis=0) for t in table.trajectories], axis=0)
-    if table.n_steps - len(table.trajectories) >= 5:
-        for i in np.flatnonzero(rising):
-            _warn(f"series {table.names[i]!r} rises at every step; if it is the time, remove the column")
-    if table.named and all(_is_measurement(name) for name in table.names):
-        _warn("every series is named by a number; check which way the table runs, and --transpose")
-
-
-def _is_measurement(name: str) -> bool:
-    try:
-        return not float(name).is_integer()
-    except (ValueError, OverflowError):
-        return False
-
-
-def _warn(message: str) -> None:
-    print(f"grngc-fast: warning: {message}", file=sys.stderr)
 
 
 def _selection(args: argparse.Namespace, n_series: int) -> dict[str, Any]:

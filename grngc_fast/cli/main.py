@@ -20,16 +20,21 @@ _OPTIONS = re.compile(
 )
 
 
-def _refused(reason: str) -> int:
+def _in_flags(text: str) -> str:
     def flag(match: re.Match[str]) -> str:
         return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
 
-    print(f"grngc-fast: error: {_OPTIONS.sub(flag, reason)}", file=sys.stderr)
+    return _OPTIONS.sub(flag, text)
+
+
+def _refused(reason: str) -> int:
+    print(f"grngc-fast: error: {_in_flags(reason)}", file=sys.stderr)
     return 2
 
 
 def _warn(message: str, told: list[str]) -> None:
     """Each warning once."""
+    message = _in_flags(message)
     if message not in told:
         told.append(message)
         print(f"grngc-fast: warning: {message}", file=sys.stderr)

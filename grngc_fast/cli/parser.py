@@ -43,15 +43,21 @@ def build_parser() -> argparse.ArgumentParser:
 
     fit = sub.add_parser("fit", allow_abbrev=False, help="infer the causal graph of a table of series")
     _add_table(fit)
-    fit.add_argument(
-        "--candidates",
-        type=Path,
-        metavar="FILE",
-        help="the only pairs that may be edges: an edge list (source, target)",
-    )
+    _add_candidates(fit)
     _add_fit_options(fit)
     _add_output(fit, default=None)
     fit.set_defaults(run=commands.fit)
+
+    inspect = sub.add_parser(
+        "inspect", allow_abbrev=False, help="say what a table was understood as, and the command that would fit it"
+    )
+    _add_table(inspect)
+    _add_candidates(inspect)
+    _add_fit_options(inspect)
+    inspect.add_argument(
+        "--out", type=Path, metavar="DIR", help="folder for the results of the fit; nothing is written now"
+    )
+    inspect.set_defaults(run=commands.inspect)
 
     path = sub.add_parser(
         "path", allow_abbrev=False, help="fit a path of penalty strengths at once and choose one by held-out error"
@@ -110,6 +116,15 @@ def _add_table(parser: argparse.ArgumentParser) -> None:
         "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
     )
     parser.add_argument("--ignore-case", action="store_true", help="take tp53 of a list for TP53 of the table")
+
+
+def _add_candidates(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        help="the only pairs that may be edges: an edge list (source, target)",
+    )
 
 
 def _model_options() -> str:

@@ -1,4 +1,4 @@
-"""report.html: one file that holds a fit's results, how far to believe them and how to repeat them, for a reader without the rest."""
+"""report.html: one file that holds a fit's results, how far to believe them and how to repeat them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,13 @@ TEMPLATE = "report.html.j2"
 SHOWN_EDGES = 25
 CAPTIONS = {
     "graph.png": ("Matrix of the scores, effect by cause", "Scores of all pairs, and the losses of the training."),
-    "effects.png": ("Curves of the strongest edges", "How the forecast of an effect changes with the cause, in the data's units."),
+    "effects.png": (
+        "Curves of the strongest edges",
+        "How the forecast of an effect changes with the cause, in the data's units.",
+    ),
 }
 WIDTH, HEIGHT, LEFT, BOTTOM = 720, 240, 56, 22
-_SIGNS = {1: "+", -1: "−", 0: ""}
+_SIGNS = {1: "+", -1: "\N{MINUS SIGN}", 0: ""}
 
 
 def check_report() -> None:
@@ -148,7 +151,9 @@ def _edges(found: GRNGC) -> dict[str, Any]:
 def _evaluation(record: dict[str, Any]) -> dict[str, Any]:
     named = {"this fit": record["evaluation"], "ridge VAR, same windows and pairs": record["ridge_evaluation"]}
     return {
-        who: f"AUROC {areas['auroc']:.4f}, AUPRC {areas['auprc']:.4f}" for who, areas in named.items() if areas is not None
+        who: f"AUROC {areas['auroc']:.4f}, AUPRC {areas['auprc']:.4f}"
+        for who, areas in named.items()
+        if areas is not None
     }
 
 

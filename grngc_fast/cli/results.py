@@ -173,6 +173,7 @@ def path_record(
 ) -> dict[str, Any]:
     """All that is needed to repeat the path, and the strength that was chosen."""
     return {
+        "table": source.pop("table"),
         "settings": {**found.settings, "random_state": seed, "lam": float(found.lams[index])},
         "seed": seed,
         "data": source,
@@ -205,6 +206,7 @@ def run_record(
     """All that is needed to repeat the run, and what came of it."""
     history = found.history_
     return {
+        "table": source.pop("table"),
         "settings": {**found.graph_.metadata, "random_state": seed},
         "seed": seed,
         "data": source,

@@ -45,8 +45,8 @@ class Doubt:
         return (
             f"{windows} too few for any conclusion about {self.n_pairs} pairs of a target and an input: by chance alone one of"
             f" them reaches a correlation of {_shown(self.by_chance)}, and {self._true()}; do not believe the edges without"
-            f" more steps or trajectories (with {self.enough} windows a correlation of {USUAL} stands out), or fewer regulators, targets"
-            " or lags"
+            f" more steps or trajectories (with {self.enough} windows a correlation of {USUAL} stands out), or fewer regulators,"
+            " targets or lags"
         )
 
     def _true(self) -> str:

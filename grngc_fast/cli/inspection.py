@@ -1,0 +1,260 @@
+"""`grngc-fast inspect`: what a file was understood as, what a fit of it would need and refuse, and the command to fit it."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataWarning, InputError
+from ..models import FORECASTERS
+from ..planning import FitOptions, doubt_of, estimate_memory
+from ..planning.doubt import CHANCE, chance_correlation
+from ..planning.duration import rough_seconds, shown_seconds
+from ..planning.machine import as_bytes, available_memory, shown
+from ..planning.memory import check_memory
+from ..series import CandidateEdges, PreparedSeries, SeriesTable, prepare
+from ..series.summary import TableSummary, summarise
+from .reading import read
+
+# What may make a table readable that is refused as it is, by option and its words on the command line.
+Mend = tuple[dict[str, Any], tuple[str, ...]]
+MENDS: tuple[Mend, ...] = (
+    ({}, ()),
+    ({"drop_constant": True}, ("--drop-constant",)),
+    ({"missing": "drop"}, ("--missing", "drop")),
+    ({"drop_constant": True, "missing": "drop"}, ("--drop-constant", "--missing", "drop")),
+)
+# Why a series that never changes was left out.
+CONSTANT = "it never changes"
+WIDTH = 13
+NAMES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what it is about, and what was found."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What there is to say about a file, and the words that would fit it; `words` is empty where none would."""
+
+    findings: tuple[Finding, ...]
+    refused: tuple[str, ...]
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        lines = [f"  {finding.about:{WIDTH}}{finding.text}" for finding in self.findings]
+        lines += [f"fit would refuse: {reason}" for reason in self.refused]
+        if self.words:
+            lines += ["to fit it:", f"  {shlex.join(self.words)}"]
+        return "\n".join(lines)
+
+
+def inspected(
+    args: argparse.Namespace,
+    chosen: Callable[[argparse.Namespace, Sequence[str]], dict[str, Any]],
+    options: dict[str, Any],
+) -> Inspection:
+    """Look at the file that the arguments name, as `fit` would read it.
+
+    Parameters
+    ----------
+    chosen : regulators, targets and candidates among the names of a table, as the estimator takes them.
+    options : of the estimator.
+    """
+    findings: list[Finding] = []
+    refused: list[str] = []
+    table, told, mend = _read(args, refused, [mend for mend in MENDS if mend[0].keys() <= {*vars(args)}])
+    if table is None:
+        return Inspection((), tuple(refused), ())
+    summary = summarise(table)
+    findings += _about_reading(table, told)
+    findings += _about_values(summary, table, mend)
+    try:
+        options = options | chosen(args, table.names)
+        if "--missing" in mend:
+            options["missing"] = "drop"
+        fit_options = FitOptions(
+            **{field.name: options[field.name] for field in fields(FitOptions) if field.name in options}
+        )
+        data = _prepared(table, fit_options)
+    except InputError as error:
+        refused.append(str(error))
+    else:
+        findings += _about_fit(fit_options, data, refused)
+    return Inspection(tuple(findings), tuple(dict.fromkeys(refused)), _words(args, mend))
+
+
+def _read(
+    args: argparse.Namespace, refused: list[str], mends: Sequence[Mend]
+) -> tuple[SeriesTable | None, list[str], tuple[str, ...]]:
+    """The table, what was warned of, and the words that made it readable; why it was refused without is added to `refused`."""
+    for change, words in mends:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            try:
+                table, _ = read(argparse.Namespace(**{**vars(args), **change}))
+            except InputError as error:
+                if not change:
+                    refused.append(str(error))
+                continue
+        if words:
+            refused[-1] += f"; {' '.join(words)} lets it be read"
+        return table, [str(warning.message) for warning in caught], words
+    return None, [], ()
+
+
+def _prepared(table: SeriesTable, options: FitOptions) -> PreparedSeries:
+    pairs = {name: getattr(options, name) for name in ("regulators", "targets", "candidates")}
+    treatment = vars(options.treatment) if hasattr(options, "treatment") else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        return prepare(table, options.lags, **pairs, own_past=options.own_past, **treatment)
+
+
+def _about_reading(table: SeriesTable, told: list[str]) -> list[Finding]:
+    reading = table.reading
+    findings = [Finding("series", f"{table.n_series:,}, {_names(table.names)}")]
+    steps = f"{table.n_steps:,}"
+    lengths = [len(t) for t in table.trajectories]
+    if len(lengths) > 1:
+        span = f"{min(lengths):,}" if min(lengths) == max(lengths) else f"{min(lengths):,} to {max(lengths):,}"
+        steps += f" in {len(lengths):,} pieces of {span} that windows do not cross"
+    if reading is not None:
+        if reading.n_trajectories > 1 or reading.trajectory is not None:
+            by = f" by {reading.trajectory!r}" if reading.trajectory is not None else ""
+            steps += f"; {reading.n_trajectories:,} trajectories{by}"
+        if reading.n_pieces > reading.n_trajectories:
+            steps += f", cut at gaps into {reading.n_pieces:,}"
+        findings.append(
+            Finding("read", f"{reading.n_rows:,} rows by {reading.n_columns:,} columns, {reading.orientation}")
+        )
+        findings.append(Finding("time", _time(reading.time)))
+        findings += [Finding("left out", f"{column!r}: {why}") for column, why in reading.dropped]
+        findings += [Finding("note", note) for note in reading.notes]
+        told = [*reading.warnings, *told]
+    findings.insert(1, Finding("steps", steps))
+    return findings + [Finding("look at", text) for text in dict.fromkeys(told)]
+
+
+def _time(axis: Any) -> str:
+    if axis is None:
+        return "no time column; the rows are in order"
+    named = f"{axis.name!r}, " if axis.name is not None else ""
+    step = "" if axis.step is None else f", every {axis.step:g}{' ' + axis.unit if axis.unit else ''}"
+    return f"{named}{axis.kind}s{step}; order {axis.order}"
+
+
+def _about_values(summary: TableSummary, table: SeriesTable, mend: tuple[str, ...]) -> list[Finding]:
+    findings = []
+    if summary.n_missing:
+        worst = ", ".join(f"{name!r} {count:,}" for name, count in summary.with_missing[:NAMES])
+        share = summary.n_missing / (summary.n_steps * summary.n_series)
+        findings.append(Finding("missing", f"{summary.n_missing:,} values, {share:.2g} of all; most in {worst}"))
+    constant = summary.constant
+    if "--drop-constant" in mend and table.reading is not None:
+        constant = tuple(column for column, why in table.reading.dropped if why == CONSTANT)
+    if constant:
+        findings.append(Finding("constant", f"{_names(constant)}; they can neither cause nor be caused"))
+    if summary.n_duplicated:
+        pairs = ", ".join(f"{name!r} = {first!r}" for name, first in summary.duplicated[:NAMES])
+        more = f" and {summary.n_duplicated - NAMES:,} more" if summary.n_duplicated > NAMES else ""
+        findings.append(Finding("duplicates", f"{pairs}{more}; an edge of one may as well be of the other"))
+    if summary.repeated_rows:
+        findings.append(Finding("repeated", f"{summary.repeated_rows:,} steps equal the one before in every series"))
+    findings += [Finding("scale", text) for text in _scale(summary)]
+    return findings + [Finding("look at", text) for text in summary.suspicions]
+
+
+def _scale(summary: TableSummary) -> Iterable[str]:
+    if summary.smallest_spread is not None and summary.largest_spread is not None:
+        (small, least), (large, most) = summary.smallest_spread, summary.largest_spread
+        yield f"standard deviations from {least:.3g} ({small!r}) to {most:.3g} ({large!r}); each series is z-scored"
+    if summary.zeros >= 0.2:
+        yield f"{summary.zeros:.0%} of the values are 0"
+    if summary.log_advised:
+        what = "counts" if summary.counts else "never negative and spread over powers of ten"
+        yield f"the values are {what}: log(1 + x) of them may show more"
+
+
+def _about_fit(options: FitOptions, data: PreparedSeries, refused: list[str]) -> list[Finding]:
+    edges, n_windows = data.edges, len(data.windows)
+    n_inputs, n_pairs = edges.n_causes * options.lags, edges.n_pairs * options.lags
+    stands_out = chance_correlation(n_windows, CHANCE / n_pairs)
+    per = n_windows / n_inputs
+    findings = [
+        Finding(
+            "windows",
+            f"{n_windows:,} of {options.lags} lag{'s' if options.lags > 1 else ''}, {per:.3g} for each of {n_inputs:,} inputs of"
+            f" {edges.n_effects:,} targets; of {n_pairs:,} pairs a correlation above {stands_out:.2f} stands out from chance",
+        )
+    ]
+    doubt = doubt_of(n_windows, n_pairs)
+    if doubt is not None:
+        findings.append(Finding("doubt", str(doubt)))
+    return findings + list(_costs(options, edges, data, refused))
+
+
+def _costs(options: FitOptions, edges: CandidateEdges, data: PreparedSeries, refused: list[str]) -> Iterable[Finding]:
+    models = (options.model,) if isinstance(options.model, str) else tuple(options.model)
+    estimates = [
+        estimate_memory(
+            data.table.n_series,
+            options.lags,
+            options.hidden,
+            n_targets=edges.n_effects,
+            n_causes=edges.n_causes,
+            n_steps=data.table.n_steps,
+            model=model,
+            skip=options.skip,
+            model_options=options.model_options,
+            batch_size=options.batch_size or 64,
+            edges_per_target=options.edges_per_target,
+            scores_file=options.scores_file is not None,
+            score_windows=options.score_windows,
+        )
+        for model in models
+        if model in ("auto", *FORECASTERS)
+    ]
+    if estimates:
+        largest = max(estimates, key=lambda estimate: estimate.total)
+        limit = available_memory(options.on_device) if options.memory_limit is None else as_bytes(options.memory_limit)
+        yield Finding("memory", f"about {shown(largest.total)} of the {shown(limit)} that may be used")
+        try:
+            check_memory(largest, limit, options.edges_per_target is None and options.scores_file is None)
+        except InputError as error:
+            refused.append(str(error))
+    times = [
+        rough_seconds(model, edges.n_effects, edges.n_causes * options.lags, len(data.windows)) for model in models
+    ]
+    known = [seconds for seconds in times if seconds is not None]
+    if len(known) == len(times):
+        text = f"roughly {shown_seconds(sum(known))} on two CPU cores with the defaults; a guess from simulated series"
+    else:
+        text = f"not known of model={options.model!r}; a fit with --max-steps 20 tells"
+    yield Finding("time", text)
+
+
+def _words(args: argparse.Namespace, mend: tuple[str, ...]) -> tuple[str, ...]:
+    """The command's own words with `fit` for `inspect`, what makes the file readable, and a folder for the results."""
+    out = () if args.out is not None else ("--out", f"{_stem(args.file)}-graph")
+    return ("grngc-fast", "fit", *args.argv[1:], *mend, *out)
+
+
+def _stem(path: Path) -> str:
+    return path.name.split(".")[0].lstrip("-") or "table"
+
+
+def _names(names: Iterable[str]) -> str:
+    every = list(names)
+    shown_names = ", ".join(map(repr, every[:NAMES]))
+    return shown_names if len(every) <= NAMES else f"{shown_names} and {len(every) - NAMES:,} more"
