@@ -25,6 +25,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
 
 from __future__ import annotations
 
+import logging as _logging
 from pathlib import Path as _Path
 
 # In a checkout `kernels/` lies beside this package, in an installation inside it. The parent on the package path makes
@@ -42,6 +43,8 @@ from .planning import LambdaPath, MemoryEstimate, estimate_memory, lambda_path
 from .scores import causal_scores, top_edges
 
 _survive_forks()
+# What is logged is shown where the caller asks for it.
+_logging.getLogger("grngc_fast").addHandler(_logging.NullHandler())
 
 __version__ = "0.1.0"
 __all__ = [

@@ -59,7 +59,7 @@ def test_too_few_windows_are_doubted(n_windows, n_pairs):
     assert (
         chance_correlation(doubt.enough, 0.05 / n_pairs) <= 0.7 < chance_correlation(doubt.enough - 1, 0.05 / n_pairs)
     )
-    assert f"{n_pairs} pairs" in str(doubt) and f"{doubt.enough} windows" in str(doubt)
+    assert f"{n_pairs:,} pairs" in str(doubt) and f"{doubt.enough} windows" in str(doubt)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,7 @@ def test_import_and_module_form_need_neither_triton_nor_the_optional_packages():
         "polars",
         "xarray",
         "anndata",
+        "jinja2",
         "pytest",
     ]
     code = (
@@ -153,7 +154,7 @@ def test_the_wheel_holds_kernels_inside_the_package(tmp_path):
         for p in SOURCES
     }
     assert expected <= files
-    assert "grngc_fast/py.typed" in files
+    assert {"grngc_fast/py.typed", "grngc_fast/cli/report.html.j2"} <= files
 
 
 MODULES = sorted(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_truth, var
+from ..datasets.table import existing_file
 from ..distributed import World
 from ..errors import DataWarning, InputError
 from ..estimator import GRNGC
@@ -83,6 +84,7 @@ def fit(args: argparse.Namespace) -> None:
 def inspect(args: argparse.Namespace) -> None:
     """What a file was understood as, and the command that fits it; nothing is written."""
 
+    existing_file(args.file)
     print(args.file)
     print(inspected(args, _chosen_series, _estimator_options(args)))
 

@@ -19,6 +19,7 @@ from ..planning.machine import as_bytes, available_memory, shown
 from ..planning.memory import check_memory
 from ..series import CandidateEdges, PreparedSeries, SeriesTable, prepare
 from ..series.summary import TableSummary, summarise
+from .flags import in_flags
 from .reading import read
 
 # What may make a table readable that is refused as it is, by option and its words on the command line.
@@ -45,18 +46,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What there is to say about a file, and the words that would fit it; `words` is empty where none would."""
+    """What there is to say about a file.
+
+    Attributes
+    ----------
+    findings : of the table; empty where none could be read.
+    refused : why `fit` would refuse it as it is.
+    words : the command that would fit it; empty where none would.
+    unmended : there is a reason that those words do not take away.
+    """
 
     findings: tuple[Finding, ...]
     refused: tuple[str, ...]
-    words: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    unmended: bool = True
 
     def __str__(self) -> str:
         lines = [f"  {finding.about:{WIDTH}}{finding.text}" for finding in self.findings]
         lines += [f"fit would refuse: {reason}" for reason in self.refused]
-        if self.words:
-            lines += ["to fit it:", f"  {shlex.join(self.words)}"]
-        return "\n".join(lines)
+        told = in_flags("\n".join(lines))
+        if not self.words:
+            return told
+        return f"{told}\nto fit it{', once that is mended' if self.unmended else ''}:\n  {shlex.join(self.words)}"
 
 
 def inspected(
@@ -75,7 +86,7 @@ def inspected(
     refused: list[str] = []
     table, told, mend = _read(args, refused, [mend for mend in MENDS if mend[0].keys() <= {*vars(args)}])
     if table is None:
-        return Inspection((), tuple(refused), ())
+        return Inspection((), tuple(refused))
     summary = summarise(table)
     findings += _about_reading(table, told)
     findings += _about_values(summary, table, mend)
@@ -91,7 +102,7 @@ def inspected(
         refused.append(str(error))
     else:
         findings += _about_fit(fit_options, data, refused)
-    return Inspection(tuple(findings), tuple(dict.fromkeys(refused)), _words(args, mend))
+    return Inspection(tuple(findings), tuple(refused), _words(args, mend), len(refused) > bool(mend))
 
 
 def _read(
@@ -138,7 +149,7 @@ def _about_reading(table: SeriesTable, told: list[str]) -> list[Finding]:
         findings.append(
             Finding("read", f"{reading.n_rows:,} rows by {reading.n_columns:,} columns, {reading.orientation}")
         )
-        findings.append(Finding("time", _time(reading.time)))
+        findings.append(Finding("time axis", _time(reading.time)))
         findings += [Finding("left out", f"{column!r}: {why}") for column, why in reading.dropped]
         findings += [Finding("note", note) for note in reading.notes]
         told = [*reading.warnings, *told]
@@ -228,7 +239,7 @@ def _costs(options: FitOptions, edges: CandidateEdges, data: PreparedSeries, ref
     if estimates:
         largest = max(estimates, key=lambda estimate: estimate.total)
         limit = available_memory(options.on_device) if options.memory_limit is None else as_bytes(options.memory_limit)
-        yield Finding("memory", f"about {shown(largest.total)} of the {shown(limit)} that may be used")
+        yield Finding("needs", f"about {shown(largest.total)} of the {shown(limit)} that may be used")
         try:
             check_memory(largest, limit, options.edges_per_target is None and options.scores_file is None)
         except InputError as error:
@@ -241,7 +252,7 @@ def _costs(options: FitOptions, edges: CandidateEdges, data: PreparedSeries, ref
         text = f"roughly {shown_seconds(sum(known))} on two CPU cores with the defaults; a guess from simulated series"
     else:
         text = f"not known of model={options.model!r}; a fit with --max-steps 20 tells"
-    yield Finding("time", text)
+    yield Finding("takes", text)
 
 
 def _words(args: argparse.Namespace, mend: tuple[str, ...]) -> tuple[str, ...]:

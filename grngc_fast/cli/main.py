@@ -4,37 +4,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import re
 import sys
 import warnings
 from collections.abc import Sequence
 
 from ..distributed import World, launched
 from ..errors import CheckpointWarning, DataWarning, FitDivergedWarning, InputError, ProcessLostError
+from .flags import in_flags
 from .parser import build_parser
-
-# Options that the library's messages call by their Python names.
-_OPTIONS = re.compile(
-    r"\b(transpose|drop_constant|ignore_unknown|ignore_case|time_column|trajectory_column|trajectory_length|early_stopping)"
-    r"(=True\b|=(?!F)|\b)"
-)
-
-
-def _in_flags(text: str) -> str:
-    def flag(match: re.Match[str]) -> str:
-        return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
-
-    return _OPTIONS.sub(flag, text)
 
 
 def _refused(reason: str) -> int:
-    print(f"grngc-fast: error: {_in_flags(reason)}", file=sys.stderr)
+    print(f"grngc-fast: error: {in_flags(reason)}", file=sys.stderr)
     return 2
 
 
 def _warn(message: str, told: list[str]) -> None:
     """Each warning once."""
-    message = _in_flags(message)
+    message = in_flags(message)
     if message not in told:
         told.append(message)
         print(f"grngc-fast: warning: {message}", file=sys.stderr)

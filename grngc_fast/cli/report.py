@@ -87,14 +87,14 @@ class Report:
             "training": {_spoken(name): kept for name, kept in (record["training"] | record["timings"]).items()},
             "linear": {_number(lam): error for lam, error in linear or ()},
             "evidence": {"chosen": _chosen(record), **others} if linear or others else {},
-            "read": _flat(record.get("table") or {}) | _flat(record["data"]),
+            "read": _flat(record["table"]) | _flat(record["data"]),
             "command": self._command(record["seed"]),
             "settings": {name: kept for name, kept in settings.items() if name != "doubt" and kept is not None},
             "circumstances": _flat(record["versions"]) | _flat(record["machine"]),
         }
 
     def _doubts(self, found: GRNGC, record: dict[str, Any]) -> list[str]:
-        reading = record["data"].get("reading") or {}
+        reading = record["table"].get("reading") or {}
         told = [record["doubt"], *reading.get("warnings", ()), *self.warnings]
         if found.history_.stopped == "diverged":
             told.append("training met a loss that is not finite and stopped; the last good state was kept")

@@ -43,7 +43,7 @@ class Doubt:
     def __str__(self) -> str:
         windows = "1 window is" if self.n_windows == 1 else f"{self.n_windows} windows are"
         return (
-            f"{windows} too few for any conclusion about {self.n_pairs} pairs of a target and an input: by chance alone one of"
+            f"{windows} too few for any conclusion about {self.n_pairs:,} pairs of a target and an input: by chance alone one of"
             f" them reaches a correlation of {_shown(self.by_chance)}, and {self._true()}; do not believe the edges without"
             f" more steps or trajectories (with {self.enough} windows a correlation of {USUAL} stands out), or fewer regulators,"
             " targets or lags"

@@ -1,0 +1,19 @@
+"""The library's messages in the command's words: options that they call by their Python names."""
+
+from __future__ import annotations
+
+import re
+
+_OPTIONS = re.compile(
+    r"\b(transpose|drop_constant|ignore_unknown|ignore_case|time_column|trajectory_column|trajectory_length|early_stopping)"
+    r"(=True\b|=(?!F)|\b)"
+)
+
+
+def in_flags(text: str) -> str:
+    """`--drop-constant` for `drop_constant=True`, `--trajectory-length 5` for `trajectory_length=5`."""
+
+    def flag(match: re.Match[str]) -> str:
+        return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
+
+    return _OPTIONS.sub(flag, text)
