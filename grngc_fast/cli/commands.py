@@ -224,7 +224,7 @@ def _fit_and_write(
     if args.effects is not None:
         effects = found.edge_effects(table, named) if named else found.edge_effects(table, top_k=args.effects)
     record = run_record(found, seed, source, selection, evaluation, linear, effects, args.told)
-    report = Report(source.get("file", source.get("system")), args.argv, args.told) if args.report else None
+    report = Report(str(source.get("file", source.get("system"))), args.argv, args.told) if args.report else None
     dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects, report)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")

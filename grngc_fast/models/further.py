@@ -20,11 +20,11 @@ class _Rule(NamedTuple):
 
 
 def _is_whole(value: Any, least: int = 1, most: float = math.inf) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and least <= int(value) <= most
+    return not isinstance(value, bool) and isinstance(value, numbers.Integral) and least <= int(value) <= most
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
+    return not isinstance(value, bool) and isinstance(value, numbers.Real) and math.isfinite(value)
 
 
 def _rises(value: Any) -> bool:

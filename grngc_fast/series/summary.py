@@ -119,13 +119,19 @@ class _Columns:
 
     @property
     def spread(self) -> NDArray[Any]:
+        """(width,) standard deviations of the values that are known."""
         known = np.maximum(self.known, 1)
-        return np.sqrt(np.maximum(self.square / known - (self.total / known) ** 2, 0))
+        spread: NDArray[Any] = np.sqrt(np.maximum(self.square / known - (self.total / known) ** 2, 0))
+        return spread
 
     def medians(self) -> NDArray[Any]:
-        """Of the values that are known; 0 where none is."""
+        """(width,) of the values that are known; 0 where none is."""
         every = np.concatenate(self.values)
-        return np.nan_to_num(np.median(np.nan_to_num(every, nan=0.0), axis=0))
+        if not self.missing.any():
+            medians: NDArray[Any] = np.median(every, axis=0)
+            return medians
+        known = (column[~np.isnan(column)] for column in every.T)
+        return np.array([np.median(column) if len(column) else 0.0 for column in known])
 
 
 def summarise(table: SeriesTable) -> TableSummary:
