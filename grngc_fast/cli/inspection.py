@@ -161,7 +161,8 @@ def _time(axis: Any) -> str:
     if axis is None:
         return "no time column; the rows are in order"
     named = f"{axis.name!r}, " if axis.name is not None else ""
-    step = "" if axis.step is None else f", every {axis.step:g}{' ' + axis.unit if axis.unit else ''}"
+    unit = "" if axis.unit is None else f" {axis.unit.removesuffix('s') if axis.step == 1 else axis.unit}"
+    step = "" if axis.step is None else f", every {axis.step:g}{unit}"
     return f"{named}{axis.kind}s{step}; order {axis.order}"
 
 

@@ -112,7 +112,7 @@ def _tiles(found: GRNGC, record: dict[str, Any]) -> list[dict[str, Any]]:
         (f"{record['data']['steps']:,}", "time steps"),
         (f"{record['candidate_pairs']:,}", "pairs considered"),
         (settings["model"], f"forecaster, {settings['lags']} lag{'s' if settings['lags'] > 1 else ''}"),
-        (_number(settings["lam"]), "penalty strength"),
+        (f"{settings['lam']:.3g}", "penalty strength"),
         (f"{record['timings']['fit_seconds']:.1f} s", "to fit"),
     ]
     if areas is not None:
