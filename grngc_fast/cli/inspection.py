@@ -97,11 +97,11 @@ def inspected(
         fit_options = FitOptions(
             **{field.name: options[field.name] for field in fields(FitOptions) if field.name in options}
         )
-        data = _prepared(table, fit_options)
+        data, told = _prepared(table, fit_options)
     except InputError as error:
         refused.append(str(error))
     else:
-        findings += _about_fit(fit_options, data, refused)
+        findings += [Finding("look at", text) for text in told] + _about_fit(fit_options, data, refused)
     return Inspection(tuple(findings), tuple(refused), _words(args, mend), len(refused) > bool(mend))
 
 
@@ -124,12 +124,14 @@ def _read(
     return None, [], ()
 
 
-def _prepared(table: SeriesTable, options: FitOptions) -> PreparedSeries:
+def _prepared(table: SeriesTable, options: FitOptions) -> tuple[PreparedSeries, list[str]]:
+    """As a fit prepares the table, and what it warns of."""
     pairs = {name: getattr(options, name) for name in ("regulators", "targets", "candidates")}
     treatment = vars(options.treatment) if hasattr(options, "treatment") else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)
-        return prepare(table, options.lags, **pairs, own_past=options.own_past, **treatment)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        data = prepare(table, options.lags, **pairs, own_past=options.own_past, **treatment)
+    return data, [str(warning.message) for warning in caught]
 
 
 def _about_reading(table: SeriesTable, told: list[str]) -> list[Finding]:
