@@ -38,7 +38,8 @@ from .planning import (
 )
 from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
-from .series.prepared import standardised, windows_of
+from .series.prepared import windows_of
+from .series.treatment import Treated, Treatment
 from .training import History, train
 
 _LOG = logging.getLogger("grngc_fast")
@@ -102,6 +103,16 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     own_past : where a target is no candidate cause of itself, add to its forecast a linear function of its own last
         `lags` steps, which is neither penalised nor scored: causes are sought for what it leaves. Without it, what a
         slow series owes to itself goes to causes that move alike. A target among its own causes has its past there already.
+    missing : "error" refuses missing values (NaN). "drop" leaves out windows with a missing input; of the others it leaves the
+        error of those targets out that are missing. "interpolate" fills gaps of up to `max_gap` steps, linear in time; longer
+        ones, and those at the ends of a trajectory, are dropped. What was filled in is read and never forecast. Only series that
+        are read count: with `regulators` the gaps of other targets leave no window out. A series that is missing in more than
+        half of the steps is refused.
+    max_gap : see `missing`.
+    difference : 1 fits the changes from each step to the next, 0 the values. For series that wander, as a random walk does: their
+        values seem to cause one another. `predict` and `score` are of the changes then.
+    detrend : take the straight line off every series, fitted to each trajectory, and again to those of `predict` and `score`,
+        which are of what is left.
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
@@ -172,6 +183,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         targets: Any = None,
         candidates: Any = None,
         own_past: bool = True,
+        missing: str = "error",
+        max_gap: int = 3,
+        difference: int = 0,
+        detrend: bool = False,
         device: str = "auto",
         random_state: Any = None,
         verbose: int = 0,
@@ -201,6 +216,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.targets = targets
         self.candidates = candidates
         self.own_past = own_past
+        self.missing = missing
+        self.max_gap = max_gap
+        self.difference = difference
+        self.detrend = detrend
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -216,6 +235,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             several trajectories, which no window crosses. Of a table, what tells the time orders the rows and is no series, as
             `as_series_table` says; notes of it go to the logger "grngc_fast".
         y : ignored.
+
+        What was left out of X is told to the logger "grngc_fast"; a `DataWarning` names series that do not look stationary.
 
         Raises
         ------
@@ -233,8 +254,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             _LOG.info("a forked process computes in one thread; start workers by 'spawn' to have several in each")
         with world.refused_together():
             options, data, scoring = self._checked(X)
-        if data.table.reading is not None:
-            data.table.reading.tell()
+        data.tell()
         doubt = doubt_of(len(data.windows), data.edges.n_pairs * options.lags)
         if doubt is not None and world.rank == 0:
             _LOG.warning("%s", doubt)
@@ -276,7 +296,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def _checked(self, X: Any) -> tuple[FitOptions, PreparedSeries, ScoreOptions]:
         options = FitOptions(**{field.name: getattr(self, field.name) for field in fields(FitOptions)})
         chosen = {"regulators": options.regulators, "targets": options.targets, "candidates": options.candidates}
-        data = prepare(X, options.lags, **chosen, own_past=options.own_past, device=options.on_device)
+        how = vars(options.treatment)
+        data = prepare(X, options.lags, **chosen, own_past=options.own_past, **how, device=options.on_device)
         scoring = ScoreOptions(options.score_windows, options.edges_per_target, options.scores_file)
         scoring.check_space(data.edges.n_effects, data.edges.n_causes, options.lags)
         return options, data, scoring
@@ -323,26 +344,56 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """One-step forecasts in the units of the data: row t of the (T - L, E) result forecasts X[t + L, candidates_.effects].
 
-        A list, one array per trajectory, when X holds several.
+        A list, one array per trajectory, when X holds several. NaN where an input is missing (with `missing` "drop" or
+        "interpolate"). With `difference` row t of (T - L - 1, E) forecasts the change X[t + L + 1] - X[t + L]; with `detrend`
+        what is forecast is what is left of X without the straight lines.
         """
-        table, effects = self._table(X), self.candidates_.effects
-        parts = []
-        for trajectory in standardised(self.scaler_, table):
-            windows = windows_of([trajectory], self.lags, self.candidates_, self._model_device)
-            with torch.no_grad():
-                forecast = torch.cat([self.model_(x).cpu().flatten(1) for x in windows.batches()])
-            parts.append(forecast.double().numpy() * self.scaler_.scale_[effects] + self.scaler_.mean_[effects])
+        parts = self._forecasts(self._treated(X))
         return parts[0] if len(parts) == 1 else parts
 
+    def _forecasts(self, treated: Treated) -> list[NDArray[Any]]:
+        effects, table = self.candidates_.effects, treated.table
+        parts = []
+        for number, trajectory in enumerate(table.trajectories):
+            rows = len(trajectory) - self.lags
+            parts.append(np.full((max(0, rows), len(effects)), np.nan))
+            if rows <= 0 and table.n_pieces_of(number) > 1:
+                continue
+            one = Treated(replace(table, trajectories=(trajectory,), origin=None))
+            windows = windows_of(self.scaler_, one, self.lags, self.candidates_, self._model_device, with_target=False)
+            with torch.no_grad():
+                forecast = [self.model_(x).cpu().flatten(1) for x in windows.batches() if len(x)]
+            if forecast:
+                found = torch.cat(forecast).double().numpy()
+                parts[-1][windows.starts.cpu()] = found * self.scaler_.scale_[effects] + self.scaler_.mean_[effects]
+        return parts
+
     def score(self, X: Any, y: Any = None) -> float:
-        """Mean over targets of the R^2 of one-step forecasts on X; 1 is perfect, 0 no better than the mean."""
-        table = self._table(X)
-        forecasts = self.predict(table)
-        truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in table.trajectories])
-        return float(r2_score(truth, np.concatenate(forecasts if isinstance(forecasts, list) else [forecasts])))
+        """Mean over targets of the R^2 of one-step forecasts on X; 1 is perfect, 0 no better than the mean.
+
+        Of what `predict` forecasts (changes with `difference`), where it is known and was not filled in; a target that is known
+        fewer than twice does not count.
+        """
+        treated = self._treated(X)
+        truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in treated.table.trajectories])
+        forecasts = np.concatenate(self._forecasts(treated))
+        known = ~(np.isnan(truth) | np.isnan(forecasts))
+        if treated.filled is not None:
+            known &= ~np.concatenate([t[self.lags :, self.candidates_.effects] for t in treated.filled])
+        if known.all():
+            return float(r2_score(truth, forecasts))
+        of = [
+            r2_score(y[own], f[own]) for y, f, own in zip(truth.T, forecasts.T, known.T, strict=True) if own.sum() > 1
+        ]
+        if not of:
+            raise InputError(
+                "X has no known target after a window without a gap, so there is nothing to score; pass more steps"
+            )
+        return float(np.mean(of))
 
     def edge_effects(self, X: Any, edges: Sequence[Any] | None = None, top_k: int = 12) -> list[EdgeEffect]:
-        """The functions that were learned: how the forecast of each effect changes with the cause, in the units of the data.
+        """The functions that were learned: how the forecast of each effect changes with the cause, in the units of the data
+        (of their changes with `difference`).
 
         Accumulated local effects (Apley and Zhu 2020): the slopes that the forecast has in the windows of X, averaged in bins of
         the cause's values and added up. `grngc_fast.plotting.plot_edge_effects` draws them.
@@ -367,8 +418,13 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         >>> effect.x.shape, effect.effect.shape
         ((32,), (32,))
         """
-        table = self._table(X)
-        windows = windows_of(standardised(self.scaler_, table), self.lags, self.candidates_, self._model_device)
+        treated = self._treated(X)
+        table = treated.table
+        windows = windows_of(self.scaler_, treated, self.lags, self.candidates_, self._model_device, with_target=False)
+        if not len(windows):
+            raise InputError(
+                "every window of X has a missing input, so there are no slopes to take; pass steps without gaps"
+            )
         names = tuple(getattr(self, "feature_names_in_", [f"x{i}" for i in range(table.n_series)]))
         data = PreparedSeries(replace(table, names=names), self.scaler_, self.candidates_, windows)
         return edge_effects(self.model_, data, self.graph_, edges, top_k)
@@ -377,9 +433,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     def _model_device(self) -> torch.device:
         return next(self.model_.parameters()).device
 
+    def _treated(self, X: Any) -> Treated:
+        """The series of the fit, and what was done to them there."""
+        table = self._table(X)
+        return Treatment(self.missing, self.max_gap, self.difference, self.detrend)(table, self.lags)
+
     def _table(self, X: Any) -> SeriesTable:
         check_is_fitted(self, "graph_")
-        table = as_series_table(X, forecast=True)
+        table = as_series_table(X, forecast=True, missing=self.missing)
         if table.n_series != self.n_features_in_:
             raise InputError(
                 f"X has {table.n_series} features, but {type(self).__name__} is expecting {self.n_features_in_} features as input"

@@ -16,15 +16,24 @@ from .series import Windows
 from .training.sparse_linear import sparse_linear
 
 RIDGE_STRENGTHS = np.logspace(-2, 4, 25)
+# With targets put where they are forecast.
+REFITS = 5
 
 
 def ridge_scores(windows: Windows) -> NDArray[Any]:
     """Absolute coefficients (E, C, L) [effect, cause, lag], lag index 0 the most recent step; strength by leave-one-out error.
 
-    One factorisation of the inputs serves all targets and strengths.
+    One factorisation of the inputs serves all targets and strengths. Targets that are missing are put where the fit before
+    forecasts them, at first at the mean.
     """
     x = windows.inputs().flip(1).double().cpu().numpy()
-    fitted = RidgeCV(alphas=RIDGE_STRENGTHS).fit(x.reshape(len(x), -1), windows.targets().double().cpu().numpy())
+    flat, y = x.reshape(len(x), -1), windows.targets().double().cpu().numpy()
+    missing = np.isnan(y)
+    y[missing] = np.broadcast_to(np.nanmean(y, axis=0), y.shape)[missing]
+    fitted = RidgeCV(alphas=RIDGE_STRENGTHS).fit(flat, y)
+    for _ in range(REFITS if missing.any() else 0):
+        y[missing] = fitted.predict(flat)[missing]
+        fitted = RidgeCV(alphas=RIDGE_STRENGTHS).fit(flat, y)
     coefficients: NDArray[Any] = np.abs(fitted.coef_).reshape(-1, *x.shape[1:])
     scores: NDArray[Any] = coefficients.swapaxes(1, 2)
     return scores

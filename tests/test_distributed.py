@@ -170,6 +170,16 @@ def test_two_processes_find_what_one_finds(options, pair):
     assert_close(first, fit(0, options))
 
 
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True, "validation_fraction": 0.3}, {"model": "sets"}])
+def test_two_processes_leave_the_same_targets_out_as_one(options, pair):
+    x = series()
+    x[np.random.default_rng(1).random(x.shape) < 0.05] = np.nan
+    options = {**options, "missing": "interpolate", "max_gap": 1}
+    first, second = pair.run(fit, options, x)
+    assert_equal(first, second)
+    assert_close(first, fit(0, options, x))
+
+
 def fit_planned(rank: int, options: dict, data: np.ndarray) -> dict[str, object]:
     found = GRNGC(**{**SIZE, **options}).fit(data)
     return {

@@ -114,6 +114,7 @@ def standardised(found: GRNGC, X: np.ndarray) -> Windows:
 STILL = {"lam": 0.1, "lags": 2, "skip": True, "max_steps": 1, "learning_rate": 1e-12, "random_state": 0}
 
 
+@pytest.mark.filterwarnings("ignore:.*do not look stationary:grngc_fast.errors.DataWarning")
 def test_held_out_windows_take_no_part_in_the_start():
     X = windows(200).steps.numpy().copy()
     # What is held out obeys another law.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 _OPTIONS = re.compile(
-    r"\b(transpose|drop_constant|ignore_unknown|ignore_case|time_column|trajectory_column|trajectory_length|early_stopping)"
-    r"(=True\b|=(?!F)|\b)"
+    r"\b(transpose|drop_constant|ignore_unknown|ignore_case|time_column|trajectory_column|trajectory_length|early_stopping"
+    r"|detrend)(=True\b|=(?!F)|\b)"
 )
+# Those that are words too.
+_VALUES = re.compile(r"\b(missing|max_gap|difference)(=)")
 
 
 def in_flags(text: str) -> str:
@@ -16,4 +18,4 @@ def in_flags(text: str) -> str:
     def flag(match: re.Match[str]) -> str:
         return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
 
-    return _OPTIONS.sub(flag, text)
+    return _VALUES.sub(flag, _OPTIONS.sub(flag, text))

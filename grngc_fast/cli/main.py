@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ..distributed import World, launched
 from ..errors import CheckpointWarning, DataWarning, FitDivergedWarning, InputError, ProcessLostError
@@ -40,6 +41,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(arguments, world)
 
 
+class _Printed(logging.Handler):
+    """Prints the notes that the library gives its logger; of what it warns of it gives warnings too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno < logging.WARNING:
+            print(record.getMessage())
+
+
+@contextlib.contextmanager
+def _notes_printed() -> Iterator[None]:
+    logger, printed = logging.getLogger("grngc_fast"), _Printed(logging.INFO)
+    before = logger.level
+    logger.addHandler(printed)
+    logger.setLevel(min(before or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.removeHandler(printed)
+        logger.setLevel(before)
+
+
 def _run(arguments: argparse.Namespace, world: World) -> int:
     try:
         with warnings.catch_warnings(), contextlib.ExitStack() as stack:
@@ -49,6 +71,7 @@ def _run(arguments: argparse.Namespace, world: World) -> int:
             if world.rank > 0:  # process 0 speaks for all
                 stack.enter_context(contextlib.redirect_stdout(None))
                 stack.enter_context(contextlib.redirect_stderr(None))
+            stack.enter_context(_notes_printed())
             arguments.run(arguments)
     except (InputError, FloatingPointError, OSError) as error:
         return _refused(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..estimator import GRNGC
 from ..jacobian import ACTIVATIONS
 from ..models import options_of
 from ..planning import MODELS
+from ..series.missing import MISSING
 from . import commands
 from .reading import add_reading_options
 
@@ -172,6 +174,14 @@ def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
     parser.add_argument("--force", action="store_true", help="overwrite results that are there")
 
 
+def _add_gap_options(add: Callable[..., None], parser: argparse.ArgumentParser) -> None:
+    """What is done about missing values, and about series that drift."""
+    add("--missing", "what to do about missing values", choices=list(MISSING))
+    add("--max-gap", "steps in a row that are interpolated at most", type=int, metavar="N")
+    add("--difference", "1: fit the changes from step to step, for series that wander", type=int, choices=[0, 1])
+    parser.add_argument("--detrend", action="store_true", help="take the straight line off each series")
+
+
 def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> None:
     """Options of a fit; `on_path` those that the fits of a path have."""
     defaults: dict[str, Any] = GRNGC().get_params(deep=False)
@@ -214,6 +224,7 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
         default=defaults["own_past"],
         help="let targets that are no candidate causes of themselves read their own past (%(default)s)",
     )
+    _add_gap_options(add, parser)
     add(
         "--validation-fraction",
         "share of the windows held out" + ("" if on_path else " for early stopping"),

@@ -30,6 +30,9 @@ def left_out(network: nn.Module, data: PreparedSeries, lam: float) -> dict[str, 
     read, windows = SetData.of(data.windows, data.edges), data.windows
     targets = torch.linspace(0, own.n_targets - 1, min(TARGETS, own.n_targets), device=own.columns.device).long()
     residual = torch.cat([network(x)[:, targets].T for x in windows.batches()], 1) - read.y[targets]
+    if read.known is not None:
+        known = read.known[targets]
+        residual = torch.where(known, residual, 0.0) / known.to(residual.dtype).mean(1, keepdim=True)
     outside = without(read.allowed(targets), own.columns[targets])
     inputs = read.columns[: read.n_inputs]
     quotients = []

@@ -12,6 +12,7 @@ from ..distributed import World
 from ..errors import InputError
 from ..series import PreparedSeries
 from ..training import train
+from ..training.known import known_mean
 from .memory import check_fit
 from .network import network_of, with_grid
 from .options import FitOptions
@@ -67,7 +68,7 @@ def _errors(options: FitOptions, training: PreparedSeries, held_out: PreparedSer
     train(network, training.windows, own, generator, options.verbose, world=world, history=history)
     with torch.no_grad():
         forecast = torch.cat([network(x) for x in held_out.windows.batches()])
-    return (forecast - held_out.windows.targets()).square().mean(1).cpu()
+    return known_mean((forecast - held_out.windows.targets()).square(), 1).cpu()
 
 
 def _standard_error(differences: Tensor) -> float:

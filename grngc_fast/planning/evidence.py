@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..series import Windows
+from ..training.known import known_mean
 from ..training.sparse_linear import SparseLinear, lam_max, sparse_linear
 from ..training.working_sets import SetOptions
 from .set_evidence import SetEvidence, weigh_sets
@@ -106,6 +107,9 @@ def _varying(training: Windows, targets: Tensor) -> Tensor:
     found: list[Tensor] = []
     for part in targets.split(MAX_TARGETS):
         y = training.of_targets(part).targets()
+        if training.masked:
+            # Without the missing, as those do not change that are not known.
+            y = torch.where(y.isnan(), known_mean(y, 0).nan_to_num(), y)
         found.append(part[y.amax(0) > y.amin(0)])
         if sum(map(len, found)) >= MAX_TARGETS:
             break
@@ -131,4 +135,4 @@ def _linear_error(training: Windows, held_out: Windows, lam: float) -> float:
 
 
 def _error(found: SparseLinear, held_out: Windows) -> float:
-    return float((found.forecast(held_out.columns()) - held_out.targets()).square().mean())
+    return float(known_mean((found.forecast(held_out.columns()) - held_out.targets()).square()))

@@ -13,6 +13,7 @@ from torch import nn
 from ..distributed import World
 from ..series import Windows
 from ..training import TrainingOptions, train
+from ..training.known import known_mean
 
 # Cells of the grid. The penalty sees slopes at the windows alone: where these are few, a fine spline is free between them.
 COARSE, FINE = 2, 5
@@ -85,7 +86,7 @@ def weigh_grid(
         train(model, windows, stopping, generator, verbose, world=world)
         with torch.no_grad():
             forecast = torch.cat([model(x) for x in held_out.batches()])
-        errors.append((forecast - held_out.targets()).square().mean(1))
+        errors.append(known_mean((forecast - held_out.targets()).square(), 1))
     coarse, fine = errors
     tried = (COARSE, float(coarse.mean())), (FINE, float(fine.mean()))
     margin = float((coarse - fine).std()) / math.sqrt(len(held_out))

@@ -14,6 +14,7 @@ import torch
 from ..errors import InputError
 from ..jacobian import ACTIVATIONS
 from ..models import FORECASTERS, checked_options
+from ..series.treatment import Treatment
 from .machine import as_bytes
 
 MODELS = ("auto", *FORECASTERS)
@@ -54,6 +55,10 @@ class FitOptions:
     targets: Any = None
     candidates: Any = None
     own_past: bool = True
+    missing: str = "error"
+    max_gap: int = 3
+    difference: int = 0
+    detrend: bool = False
     device: str = "auto"
     random_state: Any = None
     verbose: int = 0
@@ -64,12 +69,18 @@ class FitOptions:
         self._check_model()
         self._check_counts()
         self._check_shares()
+        _ = self.treatment
         object.__setattr__(self, "hidden", self._widths())
 
     @property
     def own_module(self) -> torch.nn.Module | None:
         """The caller's network; None where the library builds one."""
         return self.model if isinstance(self.model, torch.nn.Module) else None
+
+    @property
+    def treatment(self) -> Treatment:
+        """What is done to the series before they are standardised."""
+        return Treatment(self.missing, self.max_gap, self.difference, self.detrend)
 
     @property
     def on_device(self) -> torch.device:

@@ -47,6 +47,10 @@ PATH_OPTIONS = (
     "regulators",
     "targets",
     "own_past",
+    "missing",
+    "max_gap",
+    "difference",
+    "detrend",
     "device",
     "random_state",
     "verbose",
@@ -106,6 +110,7 @@ def lambda_path(
     chosen = _checked(options)
     given = None if lams is None else _as_strengths(lams)
     data = _prepared(X, chosen)
+    data.tell()
     doubt = doubt_of(len(data.windows), data.edges.n_pairs * chosen.lags)
     if doubt is not None:
         warnings.warn(str(doubt), DataWarning, stacklevel=2)
@@ -167,6 +172,7 @@ def _prepared(X: Any, chosen: FitOptions) -> PreparedSeries:
         regulators=chosen.regulators,
         targets=chosen.targets,
         own_past=chosen.own_past,
+        **vars(chosen.treatment),
         device=chosen.on_device,
     )
     edges = data.edges

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..distributed import World
 from ..series import PreparedSeries
+from ..series.treatment import Treatment
 from ..training import Checkpoint
 from ..training.checkpoint import digest, plain, recorded_run
 from .options import FitOptions
@@ -41,7 +42,11 @@ def settle(options: FitOptions, data: PreparedSeries, seed: int, world: World) -
     meant = {"regulators": edges.causes, "targets": edges.effects, "candidates": edges.allowed}
     meant["device"] = data.windows.steps.device.type
     run = {name: plain(value) for name, value in {**vars(options), **meant}.items() if name not in _OF_A_PROCESS}
-    run |= {"data": digest([data.table.names, *data.table.trajectories]), "generator_seed": None if drawn else seed}
+    cut = [] if data.table.origin is None else [str(data.table.origin)]
+    run |= {
+        "data": digest([data.table.names, *data.table.trajectories, *cut]),
+        "generator_seed": None if drawn else seed,
+    }
     world.agree(run)
     if drawn:
         with world.refused_together():
@@ -51,7 +56,7 @@ def settle(options: FitOptions, data: PreparedSeries, seed: int, world: World) -
     if place is None:
         return seed, None
     decides = {name: value for name, value in run.items() if name not in _AFTER_TRAINING}
-    checkpoint = Checkpoint(Path(place), decides, float(options.checkpoint_minutes))
+    checkpoint = Checkpoint(Path(place), decides, float(options.checkpoint_minutes), added=vars(Treatment()))
     with world.refused_together():
         if world.rank == 0:
             checkpoint.probe()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..series import Windows
+from ..training.known import known_mean
 from ..training.sparse_linear import SparseLinear, sparse_linear
 from ..training.working_sets import SetData, SetOptions, WorkingSets, search_sets
 from ..training.working_sets.options import FEW_INPUTS
@@ -154,7 +155,7 @@ def weigh_sets(
         n_splines=better.options.splines,
         error=better.means[better.best],
         clarity=max(kind.clarity[kind.best] for kind in ((plain,) if better is plain else (splined, better))),
-        to_beat=float(linear_errors.mean()),
+        to_beat=float(known_mean(linear_errors)),
         margin=MARGIN * _standard_error(linear_errors - better.errors[better.best]),
         set_size=better.options.set_size,
         agreement=(plain if better is plain else splined).agreement(),
@@ -198,7 +199,8 @@ class _Tried:
         for one in found:
             beyond = one.forecast(self.held_out) - self.linear
             along = left * beyond
-            share = (along.sum() / beyond.square().sum().clamp_min(1e-12)).clamp(0, 1)
+            moved = beyond.square() if not self.held_out.masked else beyond.square() * ~along.isnan()
+            share = (_sum(along) / moved.sum().clamp_min(1e-12)).clamp(0, 1)
             self.errors.append((left - share * beyond).square())
             self.alone.append((left - beyond).square())
             self.clarity.append(_clarity(along))
@@ -206,7 +208,7 @@ class _Tried:
 
     @property
     def means(self) -> list[float]:
-        return [float(e.mean()) for e in self.errors]
+        return [float(known_mean(e)) for e in self.errors]
 
     @property
     def path(self) -> tuple[tuple[float, float], ...]:
@@ -228,7 +230,7 @@ class _Tried:
         """
         splined = self.options.splines > 0
         errors, allowed = (self.errors, SPLINED_EXCESS) if splined else (self.alone, 1.0)
-        means = [float(e.mean()) for e in errors]
+        means = [float(known_mean(e)) for e in errors]
         least = errors[means.index(min(means))]
         return max(lam for lam, own in zip(self.lams, errors, strict=True) if _excess(own, least) <= allowed)
 
@@ -248,19 +250,32 @@ class _Tried:
 def _excess(errors: Tensor, least: Tensor) -> float:
     """How many standard errors of the difference these are above others."""
     difference = errors - least
-    return float(difference.mean()) / max(_standard_error(difference), 1e-12)
+    return float(known_mean(difference)) / max(_standard_error(difference), 1e-12)
 
 
 def _clarity(along: Tensor) -> float:
     """The mean of these (N, E) over its standard error, over windows or over targets, the smaller one."""
-    ways = [along.mean(1)] + ([along.mean(0)] if along.shape[1] >= FEW_TARGETS else [])
+    ways = [_means(along, 1)] + ([_means(along, 0)] if along.shape[1] >= FEW_TARGETS else [])
     return min(float(m.mean()) / max(float(m.std()) / math.sqrt(len(m)), 1e-12) for m in ways)
 
 
 def _standard_error(differences: Tensor) -> float:
     """Of the mean of these (N, E)."""
-    means = differences.mean(0 if differences.shape[1] >= FEW_TARGETS else 1)
+    means = _means(differences, 0 if differences.shape[1] >= FEW_TARGETS else 1)
     return float(means.std()) / math.sqrt(len(means))
+
+
+def _means(values: Tensor, dim: int) -> Tensor:
+    """Over a dimension, of what is known, where anything is."""
+    means = known_mean(values, dim)
+    unknown = means.isnan() & values.isnan().all(dim)
+    return means[~unknown] if bool(unknown.any()) else means
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Of what is known, where that is anything."""
+    total = values.sum()
+    return values.nansum() if bool(total.isnan()) and not bool(values.isnan().all()) else total
 
 
 def _set_size(linear: SparseLinear, options: SetOptions) -> int:

@@ -9,7 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ class Checkpoint:
     run : what decides the run, names and plain values: a state is given back to no other run.
     minutes : time between two writes.
     plan : what was decided before the training, plain values, written with every state.
+    added : what runs of older versions did without naming it.
     """
 
     folder: Path
     run: Mapping[str, Any]
     minutes: float = 5.0
     plan: Mapping[str, Any] | None = None
+    added: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -134,7 +136,7 @@ class Checkpoint:
         saved = _load(self.file, mmap)
         if saved is None:
             return None
-        before = saved["run"]
+        before = {**self.added, **saved["run"]}
         differ = [name for name in {**before, **self.run} if before.get(name) != self.run.get(name)]
         if differ:
             changes = "; ".join(f"{name} was {before.get(name)!r}, now {self.run.get(name)!r}" for name in differ)

@@ -20,6 +20,7 @@ from ..models.batched_mlp import BatchedMLP
 from ..models.mlp import MLP
 from ..series import Windows
 from .batches import Batches
+from .known import known_mean, target_weights, weighted_squares
 from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import CHEAP_FLOPS, PenaltySample
@@ -152,6 +153,7 @@ def _train_together(
     seed_of = torch.tensor([starts.index(start) for start, _ in members], device=device)
     generators = [start.generator.clone_state() for start in starts]
     batches = [Batches(len(windows), options.batch_size, generator) for generator in generators]
+    weights = target_weights(windows)
     optimizer = Adam(batched.parameters(), options.learning_rate, options.max_steps)
     for _ in range(options.max_steps):
         index = torch.stack([b.next() for b in batches]).to(device)
@@ -165,7 +167,8 @@ def _train_together(
         if rows is not None:
             rows = rows[seed_of]
         forecast, penalty = batched.forecast_and_penalty(x, sample.n_windows, rows)
-        error = (forecast - y).square().mean((1, 2))
+        squares = (forecast - y).square() if weights is None else weighted_squares(forecast, y, weights)
+        error = squares.mean((1, 2))
         optimizer.zero_grad()
         (error + lams * penalty / sample.n_targets).sum().backward()
         optimizer.step()
@@ -174,10 +177,10 @@ def _train_together(
 
 
 def window_errors(network: MLP, windows: Windows) -> Tensor:
-    """(N,) squared error of each window's forecast, a mean over targets."""
+    """(N,) squared error of each window's forecast, a mean over the targets that are known."""
     with torch.no_grad():
         parts = [
-            (network(windows.inputs(i)) - windows.targets(i)).square().mean(1)
+            known_mean((network(windows.inputs(i)) - windows.targets(i)).square(), 1)
             for i in torch.arange(len(windows), device=windows.steps.device).split(1024)
         ]
     return torch.cat(parts)

@@ -7,6 +7,10 @@ and its solution has exact zeros. Each target works on a small set of inputs: cy
 set, for a batch of targets at once, then the gradient over all inputs, which admits those that violate the optimality
 condition |(2/N) x_j . r_i| <= lam. A round costs 2 N P Q flop for that gradient; the rest grows with the sets, not with Q.
 Targets whose sets grow large are finished by accelerated proximal gradient steps on all inputs instead, 4 N P Q flop each.
+
+Where targets are missing (NaN) the mean is over the N_i windows in which target i is known. Missing ones are put where they are
+forecast and the rest is solved again, which lowers this loss each time; with all N windows the penalty is lam N_i / N, which a
+target divided by N_i / N turns into lam.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from tqdm.auto import tqdm
+
+from .known import known_mean
 
 # Entries of the gradient over all inputs that are held at a time.
 BLOCK_ELEMENTS = 2**22
@@ -29,7 +35,7 @@ FIRST_INPUTS = 32
 # Sets above this size cost more than steps on all inputs. One core, 1000 windows: 1000 x 1000 with 107 inputs chosen per target
 # 5.6 s by sets of any size, 1.9 s so; 512 x 512 with 185 chosen 10.6 s and 1.6 s.
 MAX_INPUTS = 96
-MAX_ROUNDS, MAX_SWEEPS, MAX_STEPS = 30, 200, 500
+MAX_ROUNDS, MAX_SWEEPS, MAX_STEPS, MAX_FILLS = 30, 200, 500, 100
 SWEEPS_PER_CHECK, STEPS_PER_CHECK = 4, 10
 
 
@@ -55,7 +61,10 @@ class SparseLinear:
 
 def lam_max(x: Tensor, y: Tensor) -> float:
     """The smallest lam at which no linear forecaster from x (N, Q) of y (N, P) beats the mean: 2 max_ij |cov(y_i, x_j)|."""
-    x, y = x - x.mean(0), y - y.mean(0)
+    x, y = x - x.mean(0), y - known_mean(y, 0)
+    missing = y.isnan()
+    if bool(missing.any()):
+        y = torch.where(missing, 0.0, y) * (len(y) / (~missing).sum(0).clamp_min(1))
     rows = max(1, BLOCK_ELEMENTS // x.shape[1])
     return max(float((part.T @ x).abs().max()) for part in y.split(rows, dim=1)) * 2 / len(x)
 
@@ -67,7 +76,7 @@ def sparse_linear(
 
     Parameters
     ----------
-    x : (N, Q) inputs. y : (N, P) targets.
+    x : (N, Q) inputs. y : (N, P) targets, NaN where they are missing.
     lam : positive penalty strength.
     tolerance : relative excess of the optimality condition that is let pass.
     start : (P, Q) weights to start from, such as the solution for another lam.
@@ -77,6 +86,35 @@ def sparse_linear(
     """
     if not lam > 0:
         raise ValueError(f"lam={lam!r}; a sparse solution needs a positive one")
+    missing = y.isnan()
+    if bool(missing.any()):
+        return _with_missing(x, y, missing, lam, tolerance, start, verbose)
+    return _complete(x, y, lam, tolerance, start, verbose)
+
+
+def _with_missing(
+    x: Tensor, y: Tensor, missing: Tensor, lam: float, tolerance: float, start: Tensor | None, verbose: int
+) -> SparseLinear:
+    """Missing targets put where they are forecast, until these forecasts move no gradient by more than the tolerance."""
+    share = 1 - missing.to(y.dtype).mean(0)
+    # A target that is never known stays at 0.
+    share = torch.where(share > 0, share, 1.0)
+    y = y.nan_to_num() / share
+    filled = x.new_zeros(y.shape) if start is None else (x - x.mean(0)) @ (start.T / share)
+    filled += torch.where(missing, 0.0, y - filled).sum(0) / (~missing).sum(0).clamp_min(1)
+    weight = None if start is None else start / share[:, None]
+    for _ in range(MAX_FILLS):
+        found = _complete(x, torch.where(missing, filled, y), lam, tolerance, weight, verbose)
+        forecast, weight = found.forecast(x), found.weight
+        moved = torch.where(missing, forecast - filled, 0.0)
+        excess = float((moved.T @ x).abs().max()) * 2 / (len(x) * lam)
+        filled = forecast
+        if excess <= tolerance:
+            break
+    return SparseLinear(found.weight * share[:, None], found.intercept * share, found.violation + excess)
+
+
+def _complete(x: Tensor, y: Tensor, lam: float, tolerance: float, start: Tensor | None, verbose: int) -> SparseLinear:
     n_inputs, n_targets = x.shape[1], y.shape[1]
     x_mean, y_mean = x.mean(0), y.mean(0)
     x, targets = x - x_mean, (y - y_mean).T.contiguous()

@@ -20,6 +20,7 @@ from ..scoring.means import mean_gradients
 from ..series import Windows
 from .batches import Batches
 from .history import ACTIVE_SHARE, History
+from .known import mean_square, target_weights
 from .optimizer import Adam
 from .options import TrainingOptions
 from .sampling import PenaltySample, choose_sample
@@ -58,6 +59,7 @@ class Trainer:
                 f"validation_fraction={options.validation_fraction:g} of {len(windows)} windows leaves none to hold out or"
                 " none to train on; change it, or train on all (early_stopping=False)"
             )
+        self._weights = target_weights(self._training)
         self._every = options.evaluate_every or max(MIN_STEPS_BETWEEN, options.max_steps // 50)
         self._optimizer = Adam(model.parameters(), options.learning_rate, options.max_steps)
         self._batches = Batches(len(self._training), options.batch_size, generator)
@@ -138,7 +140,7 @@ class Trainer:
 
     def _forecast_error(self, x: Tensor, y: Tensor) -> Tensor:
         """Mean squared error, 0 of no windows."""
-        return F.mse_loss(self.model(x).reshape(y.shape), y) if len(x) else y.new_zeros(())
+        return mean_square(self.model(x).reshape(y.shape), y, self._weights) if len(x) else y.new_zeros(())
 
     def _penalty(self, index: Tensor, x: Tensor) -> Tensor:
         """This process's part of the mean over targets of the summed absolute gradient, or of an unbiased estimate of it."""
@@ -278,13 +280,22 @@ def _validation_error(model: nn.Module, windows: Windows | None, world: World) -
     steps = windows.steps
     with torch.no_grad():
         parts = [
-            F.mse_loss(model(windows.inputs(i)).reshape(len(i), -1), windows.targets(i), reduction="sum")
+            _sum_of_squares(model(windows.inputs(i)), windows.targets(i), windows.masked)
             for i in world.share(torch.arange(len(windows), device=steps.device)).split(1024)
             if len(i)
         ]
     total = world.sum(torch.stack(parts).sum() if parts else steps.new_zeros(()))
-    error = float(total) / (len(windows) * windows.n_targets)
+    known = windows.known_targets()
+    error = float(total) / (len(windows) * (windows.n_targets if known is None else float(known.sum())))
     return error if math.isfinite(error) else math.inf
+
+
+def _sum_of_squares(forecast: Tensor, y: Tensor, masked: bool) -> Tensor:
+    """Of what is known; forecasts that are not finite show."""
+    forecast = forecast.reshape(y.shape)
+    if masked:
+        forecast, y = (torch.where(y.isnan(), 0.0, t) for t in (forecast, y))
+    return F.mse_loss(forecast, y, reduction="sum")
 
 
 def _random_state(device: torch.device) -> dict[str, Tensor | None]:

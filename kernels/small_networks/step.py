@@ -41,10 +41,14 @@ class TileTrainer:
     batch_size : B.
     learning_rate : of the first step.
     n_steps : over which the rate falls to zero.
+    masked : whether NaN in the targets count as no error.
     """
 
-    def __init__(self, networks: Networks, batch_size: int, learning_rate: float, n_steps: int) -> None:
+    def __init__(
+        self, networks: Networks, batch_size: int, learning_rate: float, n_steps: int, masked: bool = False
+    ) -> None:
         self.networks, self._rate, self._n_steps, self._taken = networks, learning_rate, n_steps, 0
+        self._masked = masked
         given = networks.tensors()
         self._flat = torch.cat([t.reshape(-1) for t in given])
         self.gradient, self._mean, self._square = (torch.zeros_like(self._flat) for _ in range(3))
@@ -113,6 +117,8 @@ class TileTrainer:
             splines.look_up(own.splines, at, r[:, 0], s)
         s.sign_()
         r.add_(own.readout_bias[:, None, None]).sub_(y[:, None]).mul_(2.0 / count)
+        if self._masked:
+            r.masked_fill_(y.isnan()[:, None], 0.0)
         if splines is not None:
             splines.gradient(at, r[:, 0], s, c, out=into.splines)
         torch.bmm(s, torch.mul(own.encoder, 2 * c, out=self._weighted), out=q)

@@ -24,6 +24,7 @@ def train(
     stepped: Callable[[], None] = lambda: None,
     *,
     backend: str = "auto",
+    masked: bool = False,
 ) -> None:
     """Adam with cosine decay on mean_n (forecast - y)^2 + lam mean_n sum_k |J_nk|, a step to each batch of windows.
 
@@ -37,6 +38,7 @@ def train(
     stepped : called once for each step; by the kernel's path for many at a time.
     backend : "triton" (GPU kernel, float32, splines at the inputs as they are), "torch" (any device, splines at inputs rounded
         to `LEVELS` levels) or "auto", which is "triton" for float32 on a GPU and "torch" elsewhere.
+    masked : whether NaN in y are targets without an error; the mean is over all B windows still.
 
     Raises
     ------
@@ -51,9 +53,9 @@ def train(
         from .gpu import launch
 
         strength = torch.as_tensor(lam, dtype=y.dtype, device=y.device).expand(len(y))
-        return launch.train(networks, inputs, y, windows.to(y.device), strength, learning_rate, stepped)
+        return launch.train(networks, inputs, y, windows.to(y.device), strength, learning_rate, stepped, masked)
     n_steps, size = windows.shape
-    trainer = TileTrainer(networks, size, learning_rate, n_steps)
+    trainer = TileTrainer(networks, size, learning_rate, n_steps, masked)
     batch, wanted = inputs.new_empty(len(y), size, inputs.shape[2]), y.new_empty(len(y), size)
     levels = trainer.levels(inputs)
     at = None if levels is None else levels.new_empty(len(y), size, levels.shape[2])

@@ -50,7 +50,7 @@ def take_round(
         columns = _next_sets(before, targets, options, round_)
     networks = _trained(data, targets, columns, lam[targets], options, steps, generator, stepped)
     strength, residual = judged(data, targets, columns, networks)
-    outside, error = without(allowed, columns), residual.square().mean(1)
+    outside, error = without(allowed, columns), data.mean(targets, residual.square())
     if not outside.any():
         return SetState(columns, strength, torch.full_like(columns, -1), torch.zeros_like(error), error, networks)
     partners = strongest_inputs(columns, strength, options.partners)
@@ -68,7 +68,7 @@ def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) 
         forecast, jacobian = networks.forecast_and_jacobian(data.read(targets, columns, some))
         total += jacobian.abs_().sum(1)
         residual[:, some] -= forecast
-    return total.masked_fill_(columns < 0, 0.0).div_(n_windows), residual
+    return total.masked_fill_(columns < 0, 0.0).div_(n_windows), data.without_missing(targets, residual)
 
 
 def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions, pairs: bool) -> Tensor:
@@ -107,7 +107,8 @@ def _trained(
     generator: torch.Generator,
     stepped: Callable[[], None],
 ) -> Networks:
-    y, n_windows = data.y[targets], data.y.shape[1]
+    # The mean over windows of what is known, 0 of the others, against as much less of the penalty: Adam's steps are the same.
+    y, lam, n_windows = data.wanted(targets), lam * data.share_known(targets), data.y.shape[1]
     size = min(options.batch_size, n_windows)
     windows: slice | Tensor = slice(None)
     if n_windows > steps * size:
@@ -117,7 +118,8 @@ def _trained(
     shape = len(y), columns.shape[1], options.units
     networks = Networks.drawn(*shape, generator, y.device, data.own.shape[1], options.splines)
     networks.encoder.mul_((columns >= 0)[..., None])
-    train(networks, z, y, _batches(y.shape[1], size, steps, generator), lam, options.learning_rate, stepped)
+    batches, masked = _batches(y.shape[1], size, steps, generator), data.known is not None
+    train(networks, z, y, batches, lam, options.learning_rate, stepped, masked=masked)
     networks.forget_inputs(columns < 0)
     return networks
 

@@ -88,25 +88,27 @@ def train(
     lam: Tensor,
     learning_rate: float,
     stepped: Callable[[], None],
+    masked: bool = False,
 ) -> None:
     """As `training.train`, with lam (P,)."""
     packed, table = Packed.of(networks), rates(learning_rate, len(windows)).to(y.device)
     inputs, y, windows, lam = inputs.contiguous(), y.contiguous(), windows.int().contiguous(), lam.contiguous()
     for first in range(0, len(windows), STEPS):
         some = slice(first, first + STEPS)
-        take(packed, networks, inputs, y, windows[some], lam, table[some])
+        take(packed, networks, inputs, y, windows[some], lam, table[some], masked)
         for _ in windows[some]:
             stepped()
     for name, value in vars(unpacked(packed.parameters, networks)).items():
         setattr(networks, name, value)
 
 
-def constants(n_units: int, n_splines: int, split: bool) -> tuple[dict[str, Any], Blocks]:
+def constants(n_units: int, n_splines: int, split: bool, masked: bool = False) -> tuple[dict[str, Any], Blocks]:
     """What a launch is compiled with. split: for NVIDIA's tensor cores; AMD's multiply in float32."""
     blocks = Blocks.of(n_units, n_splines)
     found = {
         "SPLIT": split,
         "HAS_SPLINES": n_splines > 0,
+        "MASKED": masked,
         "VALUES": powers(0),
         "SLOPES": powers(1),
         "BLOCK_B": SIDE,
@@ -125,12 +127,19 @@ def options(blocks: Blocks, backend: str) -> dict[str, Any]:
 
 
 def take(
-    packed: Packed, like: Networks, inputs: Tensor, y: Tensor, windows: Tensor, lam: Tensor, table: Tensor
+    packed: Packed,
+    like: Networks,
+    inputs: Tensor,
+    y: Tensor,
+    windows: Tensor,
+    lam: Tensor,
+    table: Tensor,
+    masked: bool = False,
 ) -> None:
     """Steps of the packed parameters in one launch, on windows (n_steps, B) with rates (n_steps, 2)."""
     p, n_inputs, n_units = like.encoder.shape
     n_free, n_splines, batch = like.skip.shape[1] - n_inputs, like.splines.shape[2], windows.shape[1]
-    values, blocks = constants(n_units, n_splines, not INTERPRETED and not torch.version.hip)
+    values, blocks = constants(n_units, n_splines, not INTERPRETED and not torch.version.hip, masked)
     basis = basis_of(max(n_splines, ORDER + 1))
     room = y.new_empty(p, batch * (1 + n_inputs + 2 * n_units))
     with torch.cuda.device(y.device) if y.device.type == "cuda" else contextlib.nullcontext():

@@ -124,6 +124,8 @@ def steps_kernel(
     # Products by tf32 terms.
     SPLIT: tl.constexpr,
     HAS_SPLINES: tl.constexpr,
+    # Whether NaN in `wanted` count as no error.
+    MASKED: tl.constexpr,
     # Powers of u of the live splines and of their slopes, for cells of width 1.
     VALUES: tl.constexpr,
     SLOPES: tl.constexpr,
@@ -189,6 +191,8 @@ def steps_kernel(
             forecast += tl.sum(act * readout[None, :], axis=1)
             t = tl.load(wanted + window, mask=inside_b, other=0.0)
             r = tl.where(inside_b, (forecast - t) * (2.0 / batch), 0.0)
+            if MASKED:
+                r = tl.where(t == t, r, 0.0)
             readout_gradient += tl.sum(r[:, None] * act, axis=0)
             bend = (1.0 - gate) * (2.0 * slope - act)
             q = tl.zeros([BLOCK_B, BLOCK_H], tl.float32)
