@@ -25,22 +25,26 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
 
 from __future__ import annotations
 
+import importlib as _importlib
 import logging as _logging
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING
+
+from .forking import survive_forks as _survive_forks
 
 # In a checkout `kernels/` lies beside this package, in an installation inside it. The parent on the package path makes
 # `grngc_fast.kernels` the same module in both.
 if not (_Path(__file__).parent / "kernels").is_dir():
     __path__.append(str(_Path(__file__).parent.parent))
 
-from .errors import FitDivergedWarning, InputError
-from .estimator import GRNGC
-from .evaluation import Evaluation, evaluate
-from .forking import survive_forks as _survive_forks
-from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
-from .penalty import gradient_frobenius, gradient_l1
-from .planning import LambdaPath, MemoryEstimate, estimate_memory, lambda_path
-from .scores import causal_scores, top_edges
+if TYPE_CHECKING:
+    from .errors import FitDivergedWarning, InputError
+    from .estimator import GRNGC
+    from .evaluation import Evaluation, evaluate
+    from .graph import CausalGraph, Edge, SparseCausalGraph, load_graph
+    from .penalty import gradient_frobenius, gradient_l1
+    from .planning import LambdaPath, MemoryEstimate, estimate_memory, lambda_path
+    from .scores import causal_scores, top_edges
 
 _survive_forks()
 # What is logged is shown where the caller asks for it.
@@ -66,3 +70,39 @@ __all__ = [
     "load_graph",
     "top_edges",
 ]
+# Where each is; imported once it is asked for, so that the command can say its version without torch and scikit-learn.
+_HOMES = {
+    "errors": ("FitDivergedWarning", "InputError"),
+    "estimator": ("GRNGC",),
+    "evaluation": ("Evaluation", "evaluate"),
+    "graph": ("CausalGraph", "Edge", "SparseCausalGraph", "load_graph"),
+    "penalty": ("gradient_frobenius", "gradient_l1"),
+    "planning": ("LambdaPath", "MemoryEstimate", "estimate_memory", "lambda_path"),
+    "scores": ("causal_scores", "top_edges"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+_ROOMS = frozenset(_HOMES) | {
+    "datasets",
+    "distributed",
+    "jacobian",
+    "kernels",
+    "models",
+    "plotting",
+    "scoring",
+    "series",
+}
+_ROOMS |= {"training", "yardsticks"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        found = getattr(_importlib.import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = found
+        return found
+    if name in _ROOMS:
+        return _importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})

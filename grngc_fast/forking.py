@@ -9,8 +9,7 @@ joblib's default among them, have threads of their own and are left as they are.
 from __future__ import annotations
 
 import os
-
-import torch
+import sys
 
 
 class _Process:
@@ -18,11 +17,15 @@ class _Process:
 
 
 def forked() -> bool:
-    """Whether this process was forked after the library was imported, and so computes in one thread."""
+    """Whether this process was forked after the library and torch were imported, and so computes in one thread."""
     return _Process.forked
 
 
 def _one_thread() -> None:
+    # Torch that this process imports itself has no threads to miss.
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return
     _Process.forked = True
     if torch.get_num_threads() > 1:
         torch.set_num_threads(1)

@@ -8,11 +8,14 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from ..distributed import World, launched
 from ..errors import CheckpointWarning, DataWarning, FitDivergedWarning, InputError, ProcessLostError
 from .flags import in_flags
 from .parser import build_parser
+
+if TYPE_CHECKING:
+    from ..distributed import World
 
 
 def _refused(reason: str) -> int:
@@ -34,9 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns the exit status: 0 done, 1 another process was lost, 2 input that cannot be used, 130 interrupted, 143 terminated.
     """
     words = tuple(sys.argv[1:] if argv is None else argv)
-    arguments = build_parser().parse_args(words)
+    arguments = build_parser(words).parse_args(words)
     # What a command records of itself: its words, and what was warned of by then.
     arguments.argv, arguments.told = words, []
+    # After the parsing: torch, which neither --help nor --version needs.
+    from ..distributed import launched
+
     with launched() as world:
         return _run(arguments, world)
 

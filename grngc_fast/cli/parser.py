@@ -1,277 +1,38 @@
-"""The command line's options, their defaults taken from the estimator."""
+"""The commands by name; the options of one, and all that they import, are made once it is asked for."""
 
 from __future__ import annotations
 
 import argparse
-import ast
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import importlib
+from collections.abc import Sequence
 
 from .. import __version__
-from ..datasets import FUNCTIONS
-from ..estimator import GRNGC
-from ..jacobian import ACTIVATIONS
-from ..models import options_of
-from ..planning import MODELS
-from ..series.missing import MISSING
-from . import commands
-from .reading import add_reading_options
 
-# Edges whose effects are written where it is not said how many.
-SHOWN_EFFECTS = 12
-NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
+COMMANDS = {
+    "demo": "simulate Lorenz-96, fit, evaluate against the truth, write the results",
+    "fit": "infer the causal graph of a table of series",
+    "inspect": "say what a table was understood as, and the command that would fit it",
+    "path": "fit a path of penalty strengths at once and choose one by held-out error",
+    "evaluate": "AUROC and AUPRC of a result against known edges",
+    "simulate": "write a simulated table and its true edges",
+}
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Parser whose result carries `run`, the command to call with it."""
+def build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Parser of these words, whose result carries `run`, the command to call with it.
+
+    Torch and scikit-learn, of two seconds and more, are imported where the words name a command.
+    """
     parser = argparse.ArgumentParser(
         prog="grngc-fast",
         allow_abbrev=False,
         description="Neural Granger causality from a table of time series (GRNGC, arXiv 2507.11178).",
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    sub = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    demo = sub.add_parser(
-        "demo", allow_abbrev=False, help="simulate Lorenz-96, fit, evaluate against the truth, write the results"
-    )
-    demo.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
-    demo.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
-    demo.add_argument("--forcing", type=float, default=10.0, help="forcing F; above 8 chaotic (%(default)s)")
-    _add_fit_options(demo)
-    _add_output(demo, default=Path("grngc-demo"))
-    demo.set_defaults(run=commands.demo, seed=0)
-
-    fit = sub.add_parser("fit", allow_abbrev=False, help="infer the causal graph of a table of series")
-    _add_table(fit)
-    _add_candidates(fit)
-    _add_fit_options(fit)
-    _add_output(fit, default=None)
-    fit.set_defaults(run=commands.fit)
-
-    inspect = sub.add_parser(
-        "inspect", allow_abbrev=False, help="say what a table was understood as, and the command that would fit it"
-    )
-    _add_table(inspect)
-    _add_candidates(inspect)
-    _add_fit_options(inspect)
-    inspect.add_argument(
-        "--out", type=Path, metavar="DIR", help="folder for the results of the fit; nothing is written now"
-    )
-    inspect.set_defaults(run=commands.inspect)
-
-    path = sub.add_parser(
-        "path", allow_abbrev=False, help="fit a path of penalty strengths at once and choose one by held-out error"
-    )
-    _add_table(path)
-    path.add_argument("--lams", type=float, nargs="+", metavar="LAM", help="penalty strengths (computed)")
-    path.add_argument("--n-lams", type=int, default=16, help="number of computed strengths (%(default)s)")
-    path.add_argument("--seeds", type=int, default=1, help="fits at each strength, averaged (%(default)s)")
-    path.add_argument(
-        "--choose",
-        choices=["best", "one-se"],
-        default="best",
-        help="graph to write: of the least held-out error, or the sparsest within a standard error (%(default)s)",
-    )
-    _add_fit_options(path, on_path=True)
-    _add_output(path, default=None)
-    path.set_defaults(run=commands.path)
-
-    evaluate = sub.add_parser("evaluate", allow_abbrev=False, help="AUROC and AUPRC of a result against known edges")
-    evaluate.add_argument("result", type=Path, help="scores.npz, or the folder that holds it")
-    evaluate.add_argument("truth", type=Path, help="edge list (source, target[, 0/1]) or [effect, cause] matrix")
-    evaluate.add_argument("--ignore-unknown", action="store_true", help="skip true edges of series not in the result")
-    evaluate.add_argument("--ignore-case", action="store_true", help="take tp53 of the truth for TP53 of the result")
-    evaluate.add_argument(
-        "--diagonal", action="store_true", help="count self-influence too; off in the strict protocol"
-    )
-    evaluate.set_defaults(run=commands.evaluate)
-
-    simulate = sub.add_parser("simulate", allow_abbrev=False, help="write a simulated table and its true edges")
-    simulate.add_argument("system", choices=commands.SYSTEMS)
-    simulate.add_argument("--series", type=int, default=20, help="number of series (%(default)s)")
-    simulate.add_argument("--steps", type=int, default=500, help="time steps (%(default)s)")
-    simulate.add_argument("--forcing", type=float, help="of lorenz96 (10)")
-    simulate.add_argument("--lags", type=int, help="of var (3)")
-    simulate.add_argument("--function", choices=list(FUNCTIONS), help="of each parent of additive (sine)")
-    simulate.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    _add_output(simulate, default=None)
-    simulate.set_defaults(run=commands.simulate)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    asked = next((word for word in words if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        command = commands.add_parser(name, allow_abbrev=False, help=text)
+        if name == asked:
+            getattr(importlib.import_module(".options", __package__), name)(command)
     return parser
-
-
-def _add_table(parser: argparse.ArgumentParser) -> None:
-    add_reading_options(parser)
-    parser.add_argument(
-        "--regulators",
-        metavar="FILE_OR_NAMES",
-        help="the only series that may be causes: a file with a name on each line, an edge list (its sources), or A,B,C",
-    )
-    parser.add_argument(
-        "--targets",
-        metavar="FILE_OR_NAMES",
-        help="the only series that are forecast, likewise (of an edge list its targets)",
-    )
-    parser.add_argument("--truth", type=Path, help="known edges (source, target[, 0/1]) to evaluate against")
-    parser.add_argument(
-        "--ignore-unknown", action="store_true", help="skip names, and edges of series, that the table does not hold"
-    )
-    parser.add_argument("--ignore-case", action="store_true", help="take tp53 of a list for TP53 of the table")
-
-
-def _add_candidates(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--candidates",
-        type=Path,
-        metavar="FILE",
-        help="the only pairs that may be edges: an edge list (source, target)",
-    )
-
-
-def _model_options() -> str:
-    known = {name: ", ".join(options_of(name)) for name in MODELS if name != "auto"}
-    return "; ".join(f"{name}: {options}" for name, options in known.items() if options)
-
-
-def _named_value(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value a Python literal where it is one."""
-    name, equals, value = text.partition("=")
-    if not (name.isidentifier() and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
-
-
-def _models(text: str) -> str | list[str]:
-    """A name, or NAME,NAME,..."""
-    names = [name.strip() for name in text.split(",")]
-    unknown = [name for name in names if name not in MODELS]
-    if unknown:
-        raise argparse.ArgumentTypeError(
-            f"{unknown[0]!r} is unknown; use one of {', '.join(MODELS)}, or several between commas"
-        )
-    return names[0] if len(names) == 1 else names
-
-
-def _effects(text: str) -> int | list[tuple[str, str]]:
-    """K, or CAUSE:EFFECT,..."""
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    pairs = [tuple(name.strip() for name in pair.split(":")) for pair in text.split(",")]
-    if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of edges, nor of the form CAUSE:EFFECT,CAUSE:EFFECT"
-        )
-    return [(pair[0], pair[1]) for pair in pairs]
-
-
-def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
-    text = "folder for the results" + (f" ({default})" if default else "")
-    parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=text)
-    parser.add_argument("--force", action="store_true", help="overwrite results that are there")
-
-
-def _add_gap_options(add: Callable[..., None], parser: argparse.ArgumentParser) -> None:
-    """What is done about missing values, and about series that drift."""
-    add("--missing", "what to do about missing values", choices=list(MISSING))
-    add("--max-gap", "steps in a row that are interpolated at most", type=int, metavar="N")
-    add("--difference", "1: fit the changes from step to step, for series that wander", type=int, choices=[0, 1])
-    parser.add_argument("--detrend", action="store_true", help="take the straight line off each series")
-
-
-def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> None:
-    """Options of a fit; `on_path` those that the fits of a path have."""
-    defaults: dict[str, Any] = GRNGC().get_params(deep=False)
-
-    def add(flag: str, text: str, **options: Any) -> None:
-        if on_path and flag in NOT_ON_A_PATH:
-            return
-        value = defaults[flag.removeprefix("--").replace("-", "_")]
-        shown = "chosen by the library" if value is None else value
-        parser.add_argument(flag, default=value, help=f"{text} ({shown})", **options)
-
-    add(
-        "--model",
-        "forecaster, or several between commas, of which the one that forecasts held-out windows best is fitted: "
-        + ", ".join(MODELS),
-        type=_models,
-        metavar="NAME",
-    )
-    add("--lags", "steps of the past that a forecast sees", type=int)
-    add("--lam", "penalty strength; larger gives a sparser graph", type=float)
-    add("--hidden", "width of the hidden layer, several for a deep network", type=int, nargs="+")
-    add("--activation", "of the hidden layers of mlp and tcn", choices=list(ACTIVATIONS))
-    add("--skip", "add a linear path from input to output", action=argparse.BooleanOptionalAction)
-    if not on_path:
-        parser.add_argument(
-            "--model-option",
-            dest="model_options",
-            action="append",
-            type=_named_value,
-            metavar="NAME=VALUE",
-            help="further argument of the forecaster, several times for several: " + _model_options(),
-        )
-        parser.add_argument("--early-stopping", action="store_true", help="hold windows out and stop by their error")
-    add("--max-steps", "optimiser steps", type=int)
-    add("--batch-size", "windows to a step", type=int)
-    add("--learning-rate", "of Adam", type=float)
-    parser.add_argument(
-        "--own-past",
-        action=argparse.BooleanOptionalAction,
-        default=defaults["own_past"],
-        help="let targets that are no candidate causes of themselves read their own past (%(default)s)",
-    )
-    _add_gap_options(add, parser)
-    add(
-        "--validation-fraction",
-        "share of the windows held out" + ("" if on_path else " for early stopping"),
-        type=float,
-    )
-    add("--patience", "evaluations without progress before stopping", type=int)
-    add("--score-windows", "windows that scores are averaged over", type=int, metavar="N")
-    if not on_path:
-        parser.add_argument(
-            "--edges-per-target", type=int, metavar="K", help="keep K causes of each series and no matrix of all scores"
-        )
-        parser.add_argument(
-            "--report",
-            action="store_true",
-            help="write report.html too: picture, edges, evidence, warnings and how to repeat it in one file",
-        )
-        parser.add_argument("--dense", action="store_true", help="write all scores, however many")
-        parser.add_argument(
-            "--effects",
-            nargs="?",
-            type=_effects,
-            const=SHOWN_EFFECTS,
-            metavar="K or CAUSE:EFFECT,...",
-            help="write how the forecast changes with the cause, of the K strongest edges or of these"
-            f" ({SHOWN_EFFECTS} if K is left out; 24 are drawn)",
-        )
-        parser.add_argument(
-            "--scores-file",
-            metavar="FILE",
-            help="stream all scores to this .npy, for more than memory holds",
-        )
-        parser.add_argument(
-            "--memory-limit", metavar="SIZE", help="refuse a fit that needs more, as 4GiB (what the machine has)"
-        )
-    add("--device", "auto, cpu or cuda", metavar="NAME")
-    parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
-    if not on_path:
-        parser.add_argument(
-            "--checkpoint",
-            metavar="DIR",
-            help="keep the state of training in this folder; the same command goes on from it after an interruption",
-        )
-    add("--checkpoint-minutes", "time between two checkpoints", type=float, metavar="M")
-    chosen = parser.add_mutually_exclusive_group()
-    chosen.add_argument(
-        "--top-k", type=int, metavar="K", help="write the K strongest edges (all pairs, at most 100000)"
-    )
-    chosen.add_argument("--threshold", type=float, metavar="S", help="write edges that score above S")
-    chosen.add_argument("--density", type=float, metavar="D", help="write this share of all pairs, strongest first")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar")

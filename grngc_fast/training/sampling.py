@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from ..jacobian import causal_part, has_factors
 
@@ -73,6 +72,8 @@ def _counted(function: Callable[[], T], known: int | None) -> tuple[T, int]:
     with torch.no_grad(), torch.random.fork_rng([]):
         if known is not None:
             return function(), known
+        from torch.utils.flop_counter import FlopCounterMode
+
         with FlopCounterMode(display=False) as counter:
             result = function()
         return result, int(counter.get_total_flops())
