@@ -184,3 +184,16 @@ def test_a_summary_stays_short():
     found = summarise(as_series_table(X))
     assert found.n_rising == 100 and len(found.rising) == SHOWN and found.n_duplicated == 99
     assert found.suspicions[-1] == "80 more series rise at every step"
+
+
+def test_gaps_are_counted_and_the_command_reads_past_them(tmp_path, inspect):
+    X = series()
+    X[[5, 6, 30], 1] = np.nan
+    told = inspect(table(tmp_path / "x.csv", X, "abcd"))
+    assert told["missing"] == ["3 values, 0.013 of all; most in 'b' 3"]
+    assert "series 'b' has no value" in told["fit would refuse"][0]
+    assert told["fit would refuse"][0].endswith("--missing drop lets it be read")
+    # Each gap is an input of the window that follows it, and takes it away.
+    assert told["windows"][0].startswith("56 of 1 lag")
+    assert "3 of 59 windows" in " ".join(told["note"])
+    assert "--missing drop" in told["command"][0]

@@ -101,7 +101,8 @@ def inspected(
     except InputError as error:
         refused.append(str(error))
     else:
-        findings += [Finding("look at", text) for text in told] + _about_fit(fit_options, data, refused)
+        findings += [Finding("note", note) for note in data.notes] + [Finding("look at", text) for text in told]
+        findings += _about_fit(fit_options, data, refused)
     return Inspection(tuple(findings), tuple(refused), _words(args, mend), len(refused) > bool(mend))
 
 
@@ -127,10 +128,9 @@ def _read(
 def _prepared(table: SeriesTable, options: FitOptions) -> tuple[PreparedSeries, list[str]]:
     """As a fit prepares the table, and what it warns of."""
     pairs = {name: getattr(options, name) for name in ("regulators", "targets", "candidates")}
-    treatment = vars(options.treatment) if hasattr(options, "treatment") else {}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)
-        data = prepare(table, options.lags, **pairs, own_past=options.own_past, **treatment)
+        data = prepare(table, options.lags, **pairs, own_past=options.own_past, **vars(options.treatment))
     return data, [str(warning.message) for warning in caught]
 
 
