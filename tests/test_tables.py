@@ -388,3 +388,20 @@ def test_constant_series_can_be_left_out(tmp_path):
     bare = tmp_path / "bare.npy"
     np.save(bare, table.trajectories[0][:, [0, 0, 1]] * [0.0, 1.0, 1.0])
     assert read_table(bare, drop_constant=True).names == ("x1", "x2")
+
+
+def test_a_quoted_name_may_run_over_its_line(tmp_path):
+    path = write(tmp_path, "t.csv", '"a\n(mV)",b\n1,2\n3,oops\n5,6\n7,8\n')
+    with pytest.raises(InputError, match=r"line 4: series 'b' has the text 'oops'"):
+        read_table(path)
+    path.write_text(path.read_text().replace("oops", "4"))
+    assert read_table(path).names == ("a\n(mV)", "b")
+
+
+def test_an_error_of_a_sheet_is_a_missing_value_and_no_comment(tmp_path):
+    path = write(tmp_path, "t.csv", "a,b\n1,2\n#N/A,3\n# a note\n4,5\n")
+    table = read_table(path, missing="drop")
+    np.testing.assert_array_equal(table.trajectories[0], [[1, 2], [np.nan, 3], [4, 5]])
+    assert table.reading.notes == ("1 lines between the rows that begin with # or ! were left out",)
+    with pytest.raises(InputError, match=r"line 3: series 'a' has no value \('#N/A'\)"):
+        read_table(path)

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
-from ..series.frame import MISSING_MARKS
+from ..series.frame import MISSING_MARKS, SHEET_ERRORS
 
 _QUOTED_OR_WORD = re.compile(r'"[^"]*"|\S+')
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_ERRORS = tuple(SHEET_ERRORS)
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -39,7 +40,9 @@ def read_text(path: Path) -> tuple[str, str | None]:
         raise InputError(f"{path} is empty; expected one row per time step and one column per series")
     if start.startswith("<"):
         raise InputError(f"{path} holds HTML or XML, not a table; download the file itself rather than its web page")
-    return (text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text), warning
+    text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    # the typographic minus
+    return (text.replace("\u2212", "-") if "\u2212" in text else text), warning
 
 
 def _decoded(path: Path, raw: bytes) -> tuple[str, str | None]:
@@ -69,6 +72,11 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, str | None]:
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file; see `read_text`."""
     return read_text(path)[0].split("\n")
+
+
+def is_comment(line: str, marks: tuple[str, ...]) -> bool:
+    """Whether a line is no row; one that begins with `#N/A` or another error of a sheet is."""
+    return line.startswith(marks) and not line.lstrip('"').lower().startswith(_ERRORS)
 
 
 def split_cells(line: str, delimiter: str | None) -> list[str]:

@@ -20,11 +20,13 @@ from ..errors import InputError
 from ..series.frame import MISSING_MARKS, Frame
 from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout
 from ._grid import Grid, ragged, series_in_rows, steps_in_rows, with_header_in_place
-from ._lines import read_text, split_cells
+from ._lines import is_comment, read_text, split_cells
 
 # Rows that the layout is told from.
 _SAMPLE = 30
 _SAMPLE_OF_DELIMITERS = 12
+# Lines that a row with quoted line ends has at most, where its first ones are looked at.
+_LONGEST_ROW = 5
 _SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 _EXACT = {"float_precision": "round_trip"} if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 0) else {}
 _MARKS = sorted({form(mark) for mark in MISSING_MARKS for form in (str, str.upper, str.title)} | {"NaN", "NaT", "<NA>"})
@@ -76,7 +78,7 @@ class _Source:
         kept = [
             (k, line)
             for k, line in enumerate(lines)
-            if not blank.fullmatch(line) and not line.startswith(self.comments)
+            if not blank.fullmatch(line) and not is_comment(line, self.comments)
         ]
         numbered: list[tuple[int, str | list[str]]] = [(self.first_number + k, line) for k, line in kept]
         if self.delimiter is None or not any(line.count('"') % 2 for _, line in kept):
@@ -102,6 +104,13 @@ class _Source:
         marks = "".join("|" + re.escape(mark) for mark in self.comments)
         odd = rf"\n(?:[ \t{_escaped(self.delimiter)}]*(?=\n){marks})"
         return re.compile(odd).search(self.text, max(0, self.start - 1), self.end) is not None
+
+    @cached_property
+    def n_comments(self) -> int:
+        """Comments between the rows."""
+        if not self.cut:
+            return 0
+        return sum(is_comment(line, self.comments) for line in self.text[self.start : self.end].split("\n"))
 
     @cached_property
     def end(self) -> int:
@@ -168,6 +177,10 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
             body, blocks = _body(source, marks, typed, options, None if head is None else len(head))
     if marks.decimal == "," and options.decimal is None:
         notes.append("decimals are written with a comma")
+    if source.n_comments:
+        notes.append(
+            f"{source.n_comments} lines between the rows that begin with {' or '.join(comments)} were left out"
+        )
     warned = [warning] if warning else []
     if marks.unclear is not None:
         warned.append(
@@ -197,9 +210,23 @@ def _kept(text: str, offset: int, comments: tuple[str, ...]) -> Iterator[_Row]:
         end = text.find("\n", offset)
         end = len(text) if end < 0 else end
         line = text[offset:end]
-        if line.strip() and not line.startswith(comments):
-            yield _Row(number, offset, line)
-        offset, number = end + 1, number + 1
+        if line.strip() and not is_comment(line, comments):
+            end = _end_of_quoted(text, offset, end)
+            yield _Row(number, offset, text[offset:end])
+        number += text.count("\n", offset, end + 1)
+        offset = end + 1
+
+
+def _end_of_quoted(text: str, start: int, end: int) -> int:
+    """The end of a row whose quoted cell runs over the end of its line."""
+    whole = end
+    for _ in range(_LONGEST_ROW):
+        if text.count('"', start, whole) % 2 == 0:
+            return whole
+        whole = text.find("\n", whole + 1)
+        if whole < 0:
+            break
+    return end
 
 
 def _without_titles(rows: list[_Row], delimiter: str | None, notes: list[str]) -> list[_Row]:
@@ -261,7 +288,7 @@ def _body(
     if source.cut:
         lines = source.text[source.start : source.end].split("\n")
         blank = _blank(source.delimiter)
-        plain = [line for line in lines if not line.startswith(source.comments)]
+        plain = [line for line in lines if not is_comment(line, source.comments)]
         parts = [
             list(part) for empty, part in groupby(plain, key=lambda line: bool(blank.fullmatch(line))) if not empty
         ]

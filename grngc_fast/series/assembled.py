@@ -60,7 +60,12 @@ def assembled(
     ------
     InputError : frames whose series differ, whatever `lay_out` and `numbers_of` refuse.
     """
-    layouts = [lay_out(frame, options.time, options.trajectory) for frame in frames]
+    layouts = [
+        lay_out(
+            frame, options.time, options.trajectory, guess=options.trajectory_length is None and frame.blocks is None
+        )
+        for frame in frames
+    ]
     layouts = aligned(frames, layouts)
     trajectories: list[NDArray[Any]] = []
     origin: list[int] = []

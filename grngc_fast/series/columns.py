@@ -16,11 +16,16 @@ from ..errors import InputError
 from .frame import Frame, is_missing_mark, shown
 from .numbers import almost_number, is_plain, labels_message, parsed
 from .time_names import may_number_rows, may_say_time, says_time, unit_in
-from .time_values import NoTime, Times, joined, read_date_parts, read_times
+from .time_values import NoTime, Times, joined, read_date_parts, read_times, read_times_and_rest
 
 _NAMES_OF_SERIES = re.compile(
     r"genes?([ _]?(id|names?|symbols?))?|(hugo[ _])?symbols?|orf|probes?([ _]?(id|set))?|id[ _]ref|entrez([ _]?(gene[ _])?id)?"
     r"|ensembl([ _]?(gene[ _])?id)?|features?|transcripts?|proteins?|target[ _]id|series|variables?"
+)
+_TELLS_APART = re.compile(
+    r"(^|[_ .])(ids?|subject|patient|participant|trajectory|run|replicate|rep|animal|mouse|rat"
+    r"|trial|batch|experiment|unit|episode)"
+    r"([_ .]?(id|no|nr|number|index))?$"
 )
 _DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 _NAMES_SHOWN = 8
@@ -74,15 +79,19 @@ class Layout:
     warnings: list[str] = field(default_factory=list)
 
 
-def lay_out(frame: Frame, time: Hashable | None = None, trajectory: Hashable | None = None) -> Layout:
+def lay_out(
+    frame: Frame, time: Hashable | None = None, trajectory: Hashable | None = None, *, guess: bool = True
+) -> Layout:
     """Tell series from what labels the rows.
+
+    Without `guess` trajectories are known already, and none are sought among columns and labels.
 
     Raises
     ------
     InputError : a column named that is not there, times that cannot be read, labels that are missing or that are in the place
         of series, no column left.
     """
-    finder = _Finder(frame)
+    finder = _Finder(frame, guess)
     if trajectory is not None:
         finder.take_trajectory(str(trajectory))
     if time is not None:
@@ -91,14 +100,16 @@ def lay_out(frame: Frame, time: Hashable | None = None, trajectory: Hashable | N
         finder.find_time()
     finder.take_index()
     finder.take_labels()
+    if guess:
+        finder.find_trajectory()
     return finder.layout()
 
 
 class _Finder:
     """Takes columns one kind after another; what is left are the series."""
 
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
+    def __init__(self, frame: Frame, guess: bool) -> None:
+        self.frame, self.guess = frame, guess
         self.names = ["" if name is None else str(name) for name in frame.cells.columns]
         self.dtypes = frame.cells.dtypes.to_numpy()
         self.left = list(range(len(self.names)))
@@ -233,6 +244,8 @@ class _Finder:
             if isinstance(read, Times):
                 self.take_time(level, read)
                 return True
+            if not level.is_number and len(self.index) == 1 and self._take_replicates(level):
+                return True
         for position in self.left:
             column = self.column(position)
             if column.is_number:
@@ -247,7 +260,27 @@ class _Finder:
                 return True
             if isinstance(read, Times):
                 return False
+            if self._take_replicates(column):
+                return True
         return self._find_dates_among_series()
+
+    def _take_replicates(self, column: Column) -> bool:
+        """Labels such as `0h_1`, `WT 2h`: a time and what tells trajectories apart."""
+        found = read_times_and_rest([str(cell) for cell in column.cells])
+        known = self.found.trajectory is not None or not self.guess
+        if found is None or (known and len(set(found[1])) > 1):
+            return False
+        times, rest = found
+        if len(set(rest)) > 1:
+            self.found.trajectory = np.asarray(pd.factorize(np.array(rest, dtype=object))[0], dtype=np.intp)
+            self.found.trajectory_name = column.name or None
+            self.found.warnings.append(
+                f"labels such as {shown(column.cells.iloc[0])} were read as the time {times.values[0]:g}"
+                f"{' ' + times.unit if times.unit else ''} of trajectory {rest[0]!r}, one of {len(set(rest))}; rename them if"
+                " they mean something else"
+            )
+        self.take_time(column, times)
+        return True
 
     def _find_dates_among_series(self) -> bool:
         for position in self.left:
@@ -314,10 +347,21 @@ class _Finder:
                 f"labels of the rows such as {first} repeat: the rows were taken for one trajectory in their order; if the"
                 f" labels tell trajectories apart, name them and pass {self.frame.option('trajectory')}"
             )
+        elif self.frame.of_headers and level.position is None:
+            self.found.notes.append(
+                f"headers of the columns such as {first} tell no time: the columns were taken in their order"
+            )
         else:
             turned = "transpose=True" if self.frame.from_file else "X.T"
             self.found.notes.append(
                 f"labels of the rows such as {first} were left out, each row being a step; pass {turned} if it is a series"
+            )
+        labels = [str(cell) for cell in level.cells]
+        if len(labels) > 2 and labels == sorted(labels) != sorted(labels, key=_natural):
+            some = ", ".join(sorted(labels, key=_natural)[:3])
+            self.found.warnings.append(
+                f"labels such as {', '.join(labels[:3])} lie in the order of text, and were kept so: put them in the order"
+                f" {some}, ... if that is the order of time"
             )
 
     def take_labels(self) -> None:
@@ -381,6 +425,26 @@ class _Finder:
                 f" a series: pass {turned}"
             )
 
+    def find_trajectory(self) -> None:
+        """A column of whole numbers called subject, run, ... whose times are there once each, where they repeat among all."""
+        times = self.found.times
+        if times is None or self.found.trajectory is not None or len(np.unique(times.values)) == len(times.values):
+            return
+        for position in self.left:
+            if not is_plain(self.dtypes[position]) or not _TELLS_APART.search(self.names[position].strip().lower()):
+                continue
+            column = self.column(position)
+            values = column.cells.to_numpy(np.float64, na_value=np.nan)
+            whole = np.isfinite(values).all() and (values == np.round(values)).all()
+            pairs = np.column_stack([values, times.values])
+            if whole and 1 < len(np.unique(values)) <= len(values) / 2 and len(np.unique(pairs, axis=0)) == len(pairs):
+                self.take_trajectory(column.name)
+                self.found.warnings.append(
+                    f"column {column.name!r} was taken to tell trajectories apart, since every time is there once for each of its"
+                    f" values; pass {self.frame.option('trajectory')}={column.name!r} to confirm, or rename it if it is a series"
+                )
+                return
+
     def layout(self) -> Layout:
         found = self.found
         if not self.left:
@@ -393,6 +457,12 @@ class _Finder:
                 )
         found.series, found.names = self.left, [self.names[p] for p in self.left]
         return found
+
+
+def _natural(label: str) -> list[tuple[bool, float, str]]:
+    """For sorting s2 before s10."""
+    parts = re.split(r"(\d+)", label)
+    return [(part.isdigit(), float(part) if part.isdigit() else 0.0, part) for part in parts]
 
 
 def several_levels(frame: Frame) -> bool:

@@ -8,9 +8,22 @@ from typing import Any
 
 import pandas as pd
 
-MISSING_MARKS = frozenset(
-    {"", "na", "n/a", "nan", "null", "none", "nat", "-", "?", ".", "#n/a", "#n/a n/a", "<na>", "missing"}
-)
+SHEET_ERRORS = frozenset(["#n/a", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"])
+MISSING_MARKS = SHEET_ERRORS | {
+    "",
+    "na",
+    "n/a",
+    "nan",
+    "null",
+    "none",
+    "nat",
+    "-",
+    "?",
+    ".",
+    "#n/a n/a",
+    "<na>",
+    "missing",
+}
 
 
 @dataclass(frozen=True)

@@ -232,9 +232,7 @@ def _sentences(
     if said.identical:
         notes.append(f"{said.identical} rows of {called} were there twice, with the same values: one was kept of each")
     if said.runs:
-        notes.append(
-            f"{called} starts again {len(said.runs) - 1} times: {_lengths('trajectories', said.runs)}, which windows do not cross"
-        )
+        notes.append(f"{called} starts again: {_lengths('trajectories', said.runs)}, which windows do not cross")
     if said.replicates:
         warned.append(
             f"{called} has every time {said.replicates[0]} times: the k-th row of each time was taken for the k-th replicate;"

@@ -29,6 +29,11 @@ _BEFORE = "t|tp|time|timepoint|time point|d|day|days|h|hr|hour|hours|min|minute|
 _COUNTED = re.compile(
     rf"(?:(?P<before>{_BEFORE})(?:[ _=:.]+|-)?)?(?P<number>{_NUMBER})[ _]*(?P<after>{_UNIT})?", re.IGNORECASE
 )
+_WITHIN = re.compile(
+    rf"(?<![A-Za-z0-9.])(?:(?P<number>\d+(?:\.\d+)?)[ ]?(?P<after>{_UNIT})|(?P<before>t|time|timepoint|day|hour|week|d|h)[ =]?"
+    r"(?P<later>\d+(?:\.\d+)?))(?![A-Za-z0-9])",
+    re.IGNORECASE,
+)
 _CLOCK = re.compile(r"(\d{1,3})[:.](\d{2})(?:[:.](\d{2}(?:[.,]\d+)?))?")
 _DATE = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})(?:[T ,]+(\S.*?))?")
 _WORDED = re.compile(r".*(?<!\d)(19|20|21)\d{2}(?!\d).*|(19|20|21)\d{6}(?:[T ]?\d{4,6})?")
@@ -95,6 +100,24 @@ def joined(date: Times, clock: Any) -> Times | NoTime:
         return NoTime(row, text.iloc[0] if len(text) else "", 0)
     dates = date.dates + pd.to_timedelta(seconds, unit="s")
     return replace(date, dates=dates, values=_since_first(dates))
+
+
+def read_times_and_rest(labels: list[str]) -> tuple[Times, list[str]] | None:
+    """Of labels such as `0h_1` or `WT.day 3` the times and what is beside them; None if they are not all so.
+
+    Each rest has to be beside several times, as replicates and strains are.
+    """
+    times, rests = [], []
+    for label in labels:
+        label = re.sub(r"^X(?=\d)", "", label.strip())
+        found = list(_WITHIN.finditer(label.replace("_", "/")))
+        if len(found) != 1:
+            return None
+        times.append(found[0][0])
+        rests.append((label[: found[0].start()] + " " + label[found[0].end() :]).strip(" _./-:|"))
+    counts = [rests.count(rest) for rest in set(rests)]
+    read = _counted(pd.Series(times, dtype=object)) if counts and min(counts) > 1 else None
+    return None if read is None else (read, rests)
 
 
 def _numbers(column: pd.Series[Any]) -> Times | NoTime:
