@@ -410,3 +410,28 @@ def test_names_that_the_table_does_not_have(genes, tmp_path, capsys):
     graph = CausalGraph.load(tmp_path / "out/scores.npz")
     assert graph.causes == ("tf1",)
     assert graph.metadata["own_past"] is False
+
+
+def test_a_table_as_a_spreadsheet_saves_it(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    values, order = np.round(rng.standard_normal((30, 3)), 3), rng.permutation(30)
+    rows = [
+        f"{k + 1 + (k > 19):02d}.01.2020;" + ";".join(str(v).replace(".", ",") for v in values[k]) + ";" for k in order
+    ]
+    path = broken(tmp_path, "t.csv", "\ufeffDatum;TF1;b;c;\n" + "\n".join(rows) + "\n;;;;\n")
+    clean = tmp_path / "clean.npz"
+    np.savez(clean, X=values, names=np.array(["TF1", "b", "c"]))
+    common = ["--seed", "0", "--regulators", "tf1,B", "--ignore-case", *QUICK]
+    assert main(["fit", str(path), "--out", str(tmp_path / "a"), "--gaps", "ignore", *common]) == 0
+    assert main(["fit", str(clean), "--out", str(tmp_path / "b"), *common]) == 0
+    a, b = (CausalGraph.load(tmp_path / folder / "scores.npz") for folder in "ab")
+    np.testing.assert_array_equal(a.scores, b.scores)
+    assert a.causes == ("TF1", "b")
+    assert main(["fit", str(path), "--out", str(tmp_path / "c"), *common]) == 0
+    assert "3 series, 30 steps, 2 pieces" in capsys.readouterr().out
+    reading = json.loads((tmp_path / "c/run.json").read_text())["data"]["reading"]
+    assert (reading["time"]["name"], reading["time"]["order"], reading["n_pieces"]) == ("Datum", "sorted", 2)
+    assert (
+        main(["fit", str(path), "--out", str(tmp_path / "d"), "--time-column", "b", "--gaps", "ignore", *common]) == 2
+    )
+    assert "names 2 series, 1 of the table" in capsys.readouterr().err

@@ -93,6 +93,7 @@ LABELS = [f"s{k}" for k in range(N_STEPS)]
 COUNTED = [str(k) for k in range(1, N_STEPS + 1)]
 HOURS = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22]
 TEXT_ORDER = sorted(range(N_STEPS), key=lambda k: f"{HOURS[k]}h")
+IN_TEXT = [int(label[1:]) for label in sorted(LABELS)]
 GAPPED = [0, 1, 2, 3, 4, 5, 9, 10, 11, 12, 13, 14]
 TWICE = [0, 1, 2, 3, 4, 5] * 2
 INTERLEAVED = [k // 2 for k in range(N_STEPS)]
@@ -112,7 +113,7 @@ FILES = [
     Case("headers of numbers", turned([str(k) for k in SHUFFLED], SHUFFLED), noted="sorted", options={"transpose": True}),
     Case("headers of dates", turned(shuffled(dates("%Y-%m-%d")), SHUFFLED), noted="sorted", options={"transpose": True}),
     Case("headers of samples", turned(LABELS), options={"transpose": True}),
-    Case("headers s0 s1 s10", turned(sorted(LABELS), [int(s[1:]) for s in sorted(LABELS)]), rows=[[int(s[1:]) for s in sorted(LABELS)]], warned="order of text",
+    Case("headers s0 s1 s10", turned(sorted(LABELS), IN_TEXT), rows=[IN_TEXT], warned="order of text",
          options={"transpose": True}),
     Case("headers with replicates", turned([f"{h}h_{r}" for h in range(6) for r in (1, 2)],
          [k + 6 * r for k in range(6) for r in (0, 1)]), rows=HALVES,

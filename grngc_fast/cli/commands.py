@@ -136,9 +136,11 @@ def _read(
     for suspicion in summary.suspicions:
         warnings.warn(suspicion, DataWarning, stacklevel=1)
     count = len(table.trajectories)
+    whole = count if table.origin is None else len(set(table.origin))
     print(
         f"{args.file}: {table.n_series} series, {table.n_steps} steps"
-        + (f", {count} trajectories" if count > 1 else "")
+        + (f", {whole} trajectories" if whole > 1 else "")
+        + (f", {count} pieces" if count > whole else "")
     )
     source = {
         "table": summary.settings() | ({} if table.reading is None else {"reading": table.reading.settings()}),
@@ -147,7 +149,7 @@ def _read(
         **reading,
         "series": table.n_series,
         "steps": table.n_steps,
-        "trajectories": count,
+        "trajectories": whole,
         "reading": None if table.reading is None else table.reading.settings(),
     }
     return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source

@@ -98,6 +98,7 @@ def lay_out(
         finder.take_time(finder.named(str(time), "time"))
     else:
         finder.find_time()
+    finder.drop_other_times()
     finder.take_index()
     finder.take_labels()
     if guess:
@@ -162,8 +163,11 @@ class _Finder:
         if isinstance(read, NoTime):
             what = "is empty" if is_missing_mark(read.cell) else f"holds {shown(read.cell)}, which is no time"
             place = self.frame.place(read.row, column.position)
+            turned = "transpose=True" if self.frame.from_file else "X.T"
+            series = f", or pass {turned} if each row is a series" if 2 * read.n_read < len(column.cells) else ""
             raise InputError(
-                f"{self.frame.source}{place}: the time column {column.name!r} {what}; write numbers, or dates as YYYY-MM-DD"
+                f"{self.frame.source}{place}: the time column {column.name!r} {what}; write numbers, or dates as"
+                f" YYYY-MM-DD{series}"
             )
         self.found.times = read
         self.found.time_name = column.name or None
@@ -178,7 +182,10 @@ class _Finder:
                 break
         if self.left and self.found.times is None:
             self._find_by_name() or self._find_date_parts() or self._find_by_dtype() or self._find_leading()
-        others = [p for p in self.left if says_time(self.names[p]) and self.found.times is not None]
+
+    def drop_other_times(self) -> None:
+        """Columns called time beside the one that is."""
+        others = [p for p in self.left if says_time(self.names[p])] if self.found.times is not None else []
         for position in others:
             self.drop(self.column(position), "it tells the time, as another column does", note=True)
 
