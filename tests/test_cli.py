@@ -429,7 +429,7 @@ def test_a_table_as_a_spreadsheet_saves_it(tmp_path, capsys):
     assert a.causes == ("TF1", "b")
     assert main(["fit", str(path), "--out", str(tmp_path / "c"), *common]) == 0
     assert "3 series, 30 steps, 2 pieces" in capsys.readouterr().out
-    reading = json.loads((tmp_path / "c/run.json").read_text())["data"]["reading"]
+    reading = json.loads((tmp_path / "c/run.json").read_text())["table"]["reading"]
     assert (reading["time"]["name"], reading["time"]["order"], reading["n_pieces"]) == ("Datum", "sorted", 2)
     assert (
         main(["fit", str(path), "--out", str(tmp_path / "d"), "--time-column", "b", "--gaps", "ignore", *common]) == 2

@@ -150,7 +150,6 @@ def _read(
         "series": table.n_series,
         "steps": table.n_steps,
         "trajectories": whole,
-        "reading": None if table.reading is None else table.reading.settings(),
     }
     return argparse.Namespace(**{**vars(args), **chosen}), table, truth, source
 
