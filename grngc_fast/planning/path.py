@@ -175,8 +175,6 @@ def _prepared(X: Any, chosen: FitOptions) -> PreparedSeries:
         **vars(chosen.treatment),
         device=chosen.on_device,
     )
-    if data.table.reading is not None:
-        data.table.reading.tell()
     edges = data.edges
     if len(edges.own_past):
         name = data.table.names[edges.effects[edges.own_past[0]]]
