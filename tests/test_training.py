@@ -122,6 +122,7 @@ def test_divergence_keeps_the_last_good_parameters(monkeypatch):
         return model.weights[0].sum() * (float("nan") if len(calls) > 17 else 1.0)
 
     monkeypatch.setattr("grngc_fast.training.trainer.gradient_l1", explode)
+    monkeypatch.setattr("grngc_fast.training.trainer.written_out", lambda *_: False)
     with pytest.warns(
         FitDivergedWarning, match="diverged at step 20; the parameters of step 15 were kept.*lower learning_rate|Lower"
     ):

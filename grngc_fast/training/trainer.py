@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from ..distributed import World
 from ..errors import InputError
+from ..models import MLP
 from ..models.linear_path import Product, add_products, products_put_off
+from ..models.mlp_gradients import loss_gradients, written_out
 from ..penalty import gradient_l1
 from ..scoring.means import mean_gradients
 from ..series import Windows
@@ -64,6 +66,8 @@ class Trainer:
         self._optimizer = Adam(model.parameters(), options.learning_rate, options.max_steps)
         self._batches = Batches(len(self._training), options.batch_size, generator)
         self._sample = _sample(model, self._training, self._batches, options)
+        small = written_out(model, self._sample.n_windows, self._sample.n_targets)
+        self._small = small and world.size == 1 and self._weights is None
         # Every so many targets are looked at in an evaluation.
         self._stride = max(1, self._training.n_targets // COUNTED_TARGETS)
         self._sums = _Sums()
@@ -81,6 +85,25 @@ class Trainer:
         index = self._batches.next().to(self._training.steps.device)
         mine = self.world.share(index)
         x, y = self._training.inputs(mine), self._training.targets(mine)
+        forecast, penalty = self._written_out(x, y) if self._small else self._by_autograd(index, mine, x, y)
+        self._optimizer.step()
+        self._sums.add(forecast, penalty)
+        self.steps += 1
+        if self.steps % self._every and self.steps != self.options.max_steps:
+            return False
+        self._evaluate(index, x, y)
+        return True
+
+    def _written_out(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast error and penalty, their gradients left with the parameters."""
+        assert isinstance(self.model, MLP)
+        targets = (
+            self._sample.targets(self._training.n_targets, self.generator, x.device) if self.options.lam > 0 else None
+        )
+        return loss_gradients(self.model, x, y, self._sample.n_windows, targets, self.options.lam)
+
+    def _by_autograd(self, index: Tensor, mine: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Likewise, of any model and in any number of processes."""
         # Before the new ones are made: they are as large as the parameters.
         self._optimizer.zero_grad()
         with products_put_off() as products:
@@ -89,13 +112,7 @@ class Trainer:
             forecast = forecast * (len(mine) / len(index))
         penalty = self._penalty(index, x) if self.options.lam > 0 else forecast.new_zeros(())
         self._add_gradients(forecast + self.options.lam * penalty, products)
-        self._optimizer.step()
-        self._sums.add(forecast, penalty)
-        self.steps += 1
-        if self.steps % self._every and self.steps != self.options.max_steps:
-            return False
-        self._evaluate(index, x, y)
-        return True
+        return forecast, penalty
 
     def keep_best(self) -> None:
         """Give the model the best parameters seen and put it in eval mode."""

@@ -1,0 +1,124 @@
+"""The loss of a small perceptron and all its gradients, written out: a step of a few series waits for autograd, not for products.
+
+    pre = x W1^T + b1,  a = s(pre),  y = a W2^T + b2 [+ x W_skip^T],  J_n = W2 diag(s'(pre_n)) W1 [+ W_skip]
+    loss = mean_ni (y_ni - t_ni)^2 + c sum_{n in M, i in T} sum_q |J_niq|
+
+With S = sign(J), r = 2 (y - t) / (N E), s' and s'' at pre, and D_n = S_n W1^T (T, H) of the windows M that are penalised:
+
+    v = r W2 s' + c s'' sum_i D_ni W2_i
+    dW1 = v^T x + c sum_n (W2 diag(s'_n))^T S_n,  db1 = sum v,  dW2 = r^T a + c sum_n D_n s'_n,  db2 = sum r
+    dW_skip = r^T x + c sum_n S_n
+
+About thirty operations of a few microseconds each, where forecast, factors, op and their backward passes are a hundred and fifty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .checks import lag_major_inputs
+from .mlp import MLP
+
+# Products of a step in flops, up to which waiting outweighs computing; above, the op's tiles are quicker and hold less.
+MOST_FLOPS = 2e8
+
+# Of z, s(z): s'(z) and s''(z).
+Curve = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+def _silu(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    gate = torch.sigmoid(z)
+    value = z * gate
+    slope = torch.addcmul(gate, value, gate, value=-1).add_(value)
+    # (1 - gate) (2 slope - value)
+    bend = torch.sub(2 * slope, value)
+    return value, slope, bend.addcmul_(bend, gate, value=-1)
+
+
+def _tanh(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    value = torch.tanh(z)
+    slope = 1 - value.square()
+    return value, slope, -2 * value * slope
+
+
+def _relu(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return z.relu(), (z > 0).to(z.dtype), torch.zeros_like(z)
+
+
+CURVES: dict[str, Curve] = {"silu": _silu, "tanh": _tanh, "relu": _relu}
+
+
+def written_out(model: nn.Module, n_windows: int, n_targets: int) -> bool:
+    """Whether `loss_gradients` has the formulas of this network, and a penalty on so many windows and targets is small."""
+    return (
+        type(model) is MLP
+        and len(model.weights) == 2
+        and model.activation in CURVES
+        and model.lengths is None
+        and model.gains is None
+        and not model.dropout
+        and all(parameter.requires_grad and parameter.device.type == "cpu" for parameter in model.parameters())
+        and 6.0 * n_windows * n_targets * model.weights[0].numel() <= MOST_FLOPS
+    )
+
+
+@torch.no_grad()
+def loss_gradients(
+    model: MLP, x: Tensor, y: Tensor, n_windows: int, targets: Tensor | None, strength: float
+) -> tuple[Tensor, Tensor]:
+    """The mean squared error and the penalty, as scalars; the gradient of error + strength * penalty is left in `.grad`.
+
+    Parameters
+    ----------
+    x, y : (N, L, C) windows and (N, E) targets.
+    n_windows : the first of x that are penalised.
+    targets : (T,) that are, None for all. The penalty is the mean over these of sum_q mean_n |J_niq|.
+    """
+    w1, w2, skip = *model.weights, model.skip
+    inputs = lag_major_inputs(x, model.n_lags, model.n_series)
+    pre = torch.addmm(model.biases[0], inputs, w1.T)
+    value, slope, bend = CURVES[model.activation](pre)
+    r = torch.addmm(model.biases[1], value, w2.T)
+    if skip is not None:
+        r.addmm_(inputs, skip.T)
+    r.sub_(y)
+    error = r.square().mean()
+    r.mul_(2 / r.numel())
+    v, grad2 = (r @ w2).mul_(slope), r.T @ value
+    penalty = error.new_zeros(())
+    if strength:
+        # Of the windows that are penalised.
+        readout, near = w2 if targets is None else w2[targets], slope[:n_windows]
+        count = near.shape[0] * readout.shape[0]
+        left = near[:, None] * readout
+        jacobian = left.view(count, -1) @ w1
+        if skip is not None:
+            path = skip if targets is None else skip[targets]
+            jacobian.view(*left.shape[:2], -1).add_(path)
+        signs = jacobian.sign()
+        penalty = (jacobian * signs).sum() / count
+        signs.mul_(strength / count)
+        grad1 = left.view(count, -1).T @ signs
+        back = (signs @ w1.T).view(left.shape)
+        own = (back * near[:, None]).sum(0)
+        v[:n_windows].addcmul_((back * readout).sum(1), bend[:n_windows])
+        total = signs.view(*left.shape[:2], -1).sum(0)
+        grad1.addmm_(v.T, inputs)
+        if targets is None:
+            grad2.add_(own)
+        else:
+            grad2.index_add_(0, targets, own)
+    else:
+        grad1 = v.T @ inputs
+    model.weights[0].grad, model.weights[1].grad = grad1, grad2
+    model.biases[0].grad, model.biases[1].grad = v.sum(0), r.sum(0)
+    if skip is not None:
+        skip.grad = r.T @ inputs
+        if strength and targets is None:
+            skip.grad.add_(total)
+        elif strength:
+            skip.grad.index_add_(0, targets, total)
+    return error, penalty
