@@ -236,7 +236,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             `as_series_table` says; notes of it go to the logger "grngc_fast".
         y : ignored.
 
-        What was left out of X is told to the logger "grngc_fast"; a `DataWarning` names series that do not look stationary.
+        What was left out of X is told to the logger "grngc_fast" and kept in `graph_.metadata["notes"]`; a `DataWarning` names
+        series that do not look stationary.
 
         Raises
         ------
@@ -288,6 +289,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
         settings |= left_out(network, data, plan.lam) | {"doubt": None if doubt is None else str(doubt)}
+        settings["notes"] = list(data.notes)
         scored = scored_part(network, data)
         graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")

@@ -554,6 +554,17 @@ def test_the_command_takes_gaps_and_says_what_it_left_out(tmp_path, capsys):
     )
 
 
+def test_a_path_keeps_what_it_left_out_and_warned_of(tmp_path, capsys):
+    x, out = np.cumsum(coupled(), axis=0), tmp_path / "out"
+    x[50, 2] = np.nan
+    np.save(tmp_path / "x.npy", x)
+    given = ["path", str(tmp_path / "x.npy"), "--missing", "drop", "--n-lams", "2", "--max-steps", "20", "--quiet"]
+    assert main([*given, "--out", str(out)]) == 0
+    record = json.loads((out / "run.json").read_text())
+    assert "windows touch a missing value" in record["settings"]["notes"][1]
+    assert len(record["warnings"]) == 1 and "do not look stationary" in record["warnings"][0]
+
+
 def test_the_command_speaks_of_its_own_options(tmp_path, capsys):
     np.save(tmp_path / "x.npy", with_gaps(coupled(40, 100), 0.15))
     given = ["fit", str(tmp_path / "x.npy"), "--out", str(tmp_path / "out"), "--quiet", "--missing", "drop"]

@@ -141,6 +141,15 @@ def test_doubts_and_warnings_come_first(tmp_path):
     assert set(told) == set(record["warnings"])
 
 
+def test_what_gaps_took_away_is_told(tmp_path):
+    X = series()
+    X[50, 2] = np.nan
+    page = written(tmp_path, X, NAMES, "--missing", "drop")
+    notes = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))["settings"]["notes"]
+    assert notes[1] == "1 of 199 windows touch a missing value and were left out"
+    assert page.of("li") == notes
+
+
 def test_a_demo_tells_how_near_the_truth_it_is(tmp_path):
     given = ["demo", "--series", "5", "--steps", "60", "--max-steps", "5", "--model", "mlp", "--quiet", "--report"]
     assert main([*given, "--edges-per-target", "2", "--out", str(tmp_path / "demo")]) == 0

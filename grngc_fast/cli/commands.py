@@ -113,7 +113,8 @@ def path(args: argparse.Namespace) -> None:
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
         rows, columns = ([table.names.index(name) for name in names] for names in (graph.names, graph.causes))
         evaluation = evaluate_scores(graph, truth[np.ix_(rows, columns)])
-    write_path(out, found, graph, selection, path_record(found, index, seed, source, selection, seconds, evaluation))
+    record = path_record(found, index, seed, source, selection, seconds, evaluation, args.told)
+    write_path(out, found, graph, selection, record)
 
     print(f"fitted in {seconds:.1f} s")
     print("     lam  validation  edges")

@@ -88,8 +88,9 @@ class Report:
             "linear": {_number(lam): error for lam, error in linear or ()},
             "evidence": {"chosen": _chosen(record), **others} if linear or others else {},
             "read": _flat(record["table"]) | _flat(record["data"]),
+            "notes": settings["notes"],
             "command": self._command(record["seed"]),
-            "settings": {name: kept for name, kept in settings.items() if name != "doubt" and kept is not None},
+            "settings": {k: kept for k, kept in settings.items() if k not in ("doubt", "notes") and kept is not None},
             "circumstances": _flat(record["versions"]) | _flat(record["machine"]),
         }
 

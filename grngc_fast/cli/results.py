@@ -170,6 +170,7 @@ def path_record(
     selection: dict[str, Any],
     seconds: float,
     evaluation: Evaluation | None,
+    warned: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that is needed to repeat the path, and the strength that was chosen."""
     return {
@@ -178,6 +179,7 @@ def path_record(
         "seed": seed,
         "data": source,
         "doubt": found.settings.get("doubt"),
+        "warnings": list(warned),
         "edges": selection,
         "timings": {"fit_seconds": round(seconds, 3)},
         "path": {

@@ -147,6 +147,7 @@ def lambda_path(
         "warm_start": bool(warm_start),
         "refit": bool(refit),
         "doubt": None if doubt is None else str(doubt),
+        "notes": list(data.notes),
         **recorded(plan, chosen, data.edges),
     }
     return _result(networks, scored, data, training, held_out, given, seeds, settings)
