@@ -119,6 +119,6 @@ def loss_gradients(
         skip.grad = r.T @ inputs
         if strength and targets is None:
             skip.grad.add_(total)
-        elif strength:
+        elif strength and targets is not None:
             skip.grad.index_add_(0, targets, total)
     return error, penalty
