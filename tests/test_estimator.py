@@ -211,6 +211,7 @@ def with_value(row: int, column: int, value: float) -> np.ndarray:
         (pd.DataFrame({"a": ["1", "2", "oops"], "b": [1, 2, 3]}), "row 2: series 'a' has the text 'oops'"),
         (chain(40) + 1j, "Complex data not supported"),
         (np.ma.masked_less(chain(40), -1.0), "masked array"),
+        (np.ma.masked_less(chain(40).reshape(2, 20, 3), -1.0), "trajectory 0 is a masked array"),
         (np.zeros((0, 5, 3)), "no trajectories"),
         (pd.DataFrame({"a": pd.date_range("2020", periods=9), "b": pd.date_range("2021", periods=9)}), "dates"),
         (chain(40) * [1.0, 1e200, 1.0], "series 'x1' has standard deviation (nan|inf)"),
@@ -226,6 +227,8 @@ def test_data_that_cannot_be_used_is_named(X, message):
     ("option", "value", "message"),
     [
         ("model", "transformer", "model='transformer' is unknown; use one of 'auto', 'mlp'"),
+        ("model", [], r"model=\[\] is unknown"),
+        ("model", ["mlp", "mlp"], r"model=\['mlp', 'mlp'\] names one twice"),
         ("activation", "swish", "activation='swish' is unknown; use one of"),
         ("skip", "yes", "skip='yes'; expected True, False or None"),
         ("lags", 0, "lags=0; expected a whole number of at least 1"),

@@ -349,6 +349,14 @@ def test_missing_targets_say_nothing_to_a_screen():
 # Fits
 
 
+def test_masked_values_are_missing_ones():
+    x = np.arange(120.0).reshape(2, 20, 3) % 7
+    masked = np.ma.masked_equal(x, 4.0)
+    for given in (masked, masked.astype(np.float32), masked.astype(int), list(masked)):
+        for found, mask in zip(as_series_table(given, missing="drop").trajectories, masked.mask, strict=True):
+            np.testing.assert_array_equal(np.isnan(found), mask)
+
+
 def test_gaps_hardly_change_what_is_found():
     data = lorenz96(6, 400, seed=0)
     X = with_gaps(np.array(data.X), 0.03)

@@ -107,12 +107,14 @@ class FitOptions:
         model, own = self.model, self.own_module is not None
         if isinstance(model, type):
             raise InputError(f"model={model.__name__} is a class; pass an instance, such as {model.__name__}(...)")
-        several = isinstance(model, (list, tuple)) and len(model) > 0 and len(set(map(str, model))) == len(model)
+        several = isinstance(model, (list, tuple)) and len(model) > 0
         if not own and not all(isinstance(m, str) and m in MODELS for m in (model if several else [model])):
             known = ", ".join(map(repr, MODELS))
             raise InputError(
                 f"model={model!r} is unknown; use one of {known}, a list of several of them, or a torch module"
             )
+        if several and len(set(model)) < len(model):
+            raise InputError(f"model={model!r} names one twice; name each once")
         if several:
             object.__setattr__(self, "model", tuple(model) if len(model) > 1 else model[0])
         for name in ("hidden", "activation", "skip", "model_options"):

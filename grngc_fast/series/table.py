@@ -108,7 +108,7 @@ def as_series_table(
                 f"X has no column names, so {given} cannot be found; pass a table with names, such as a DataFrame"
             )
         else:
-            table = _of_arrays(X, names)
+            table = _of_arrays(X, names, missing)
         warn_of(table)
     check_table(table, forecast=forecast, missing=missing)
     return table
@@ -135,11 +135,11 @@ def _names(given: Sequence[str] | None, found: Sequence[str] | None, width: int)
     return (tuple(f"x{i}" for i in range(width)), False) if names is None else (tuple(names), True)
 
 
-def _of_arrays(X: Any, names: Sequence[str] | None) -> SeriesTable:
+def _of_arrays(X: Any, names: Sequence[str] | None, missing: str) -> SeriesTable:
     parts = _split(X)
     if not parts:
         raise InputError(f"X has no trajectories (shape={np.shape(X)}); pass at least one (T, P) trajectory")
-    arrays = tuple(_as_float(part, number, len(parts)) for number, part in enumerate(parts))
+    arrays = tuple(_as_float(part, number, len(parts), missing) for number, part in enumerate(parts))
     widths = sorted({a.shape[1] for a in arrays})
     if len(widths) > 1:
         raise InputError(f"the trajectories have different numbers of series: {widths}; all need the same columns")
@@ -160,10 +160,11 @@ def _split(X: Any) -> list[Any]:
         return [X]
     if hasattr(X, "detach"):
         X = X.detach().cpu().numpy()
-    return list(np.asarray(X)) if np.ndim(X) == 3 else [X]
+    # With the masks of a masked array.
+    return list(np.asanyarray(X)) if np.ndim(X) == 3 else [X]
 
 
-def _as_float(part: Any, number: int, n_parts: int) -> Array:
+def _as_float(part: Any, number: int, n_parts: int, missing: str) -> Array:
     where = f"trajectory {number}" if n_parts > 1 else "X"
     if hasattr(part, "detach"):
         part = part.detach().cpu().numpy()
@@ -171,8 +172,11 @@ def _as_float(part: Any, number: int, n_parts: int) -> Array:
         array = np.asarray(part)
     except ValueError as error:
         raise InputError(f"{where} has rows of different lengths; every row needs one value per series") from error
-    if np.ma.is_masked(part):
-        raise InputError(f"{where} is a masked array with values missing; fill the gaps or drop those rows")
+    if np.ma.is_masked(part) and missing == "error":
+        raise InputError(
+            f'{where} is a masked array with values missing; fill the gaps or drop those rows, or pass missing="drop" or'
+            ' "interpolate"'
+        )
     if array.dtype.kind in "mM":
         raise InputError(f"{where} holds dates or durations, not numbers; drop those columns")
     if array.ndim != 2:
@@ -190,7 +194,8 @@ def _as_float(part: Any, number: int, n_parts: int) -> Array:
         raise InputError(f"{where} holds complex numbers. Complex data not supported: pass real values")
     if array.dtype.kind not in "fiub":
         array = _numbers(array, where)
-    return array.astype(np.float64, copy=False) if array.dtype != np.float32 else array
+    array = array.astype(np.float64, copy=False) if array.dtype != np.float32 else array
+    return np.where(np.ma.getmaskarray(part), np.nan, array) if np.ma.is_masked(part) else array
 
 
 def _numbers(array: NDArray[Any], where: str) -> Array:
