@@ -17,7 +17,7 @@ from grngc_fast.distributed import World
 from grngc_fast.errors import DataWarning
 from grngc_fast.kernels.small_networks import Networks, TileTrainer, forecast_and_jacobian, loss, train
 from grngc_fast.models import MLP
-from grngc_fast.planning import weigh
+from grngc_fast.planning import evidence, weigh
 from grngc_fast.series import SeriesTable, Windows, as_series_table, prepare
 from grngc_fast.series.missing import interpolated
 from grngc_fast.training import Trainer, TrainingOptions
@@ -344,6 +344,19 @@ def test_missing_targets_say_nothing_to_a_screen():
         wanted = (x / x.square().mean(1, keepdim=True).sqrt()) @ r / len(r) / r.square().mean().sqrt()
         torch.testing.assert_close(found[i], wanted.abs(), atol=5e-3, rtol=0)
     torch.testing.assert_close(data.mean(targets, data.wanted(targets)), known_mean(windows.targets(), 0))
+
+
+# Evidence
+
+
+def test_a_target_that_does_not_change_where_it_is_known_decides_nothing():
+    """The mean of what is known is rounded, and no value of it."""
+    x = np.random.default_rng(0).standard_normal((40, 60)).astype(np.float32)
+    x[1:, ::2] = x[1, ::2]
+    x[5:12, ::2] = NAN
+    windows = Windows.from_trajectories([x], 1, input_columns=range(1, 60, 2))
+    assert windows.masked
+    assert evidence._varying(windows, torch.arange(60)).tolist() == [*range(1, 60, 2)]
 
 
 # Fits

@@ -107,10 +107,8 @@ def _varying(training: Windows, targets: Tensor) -> Tensor:
     found: list[Tensor] = []
     for part in targets.split(MAX_TARGETS):
         y = training.of_targets(part).targets()
-        if training.masked:
-            # Without the missing, as those do not change that are not known.
-            y = torch.where(y.isnan(), known_mean(y, 0).nan_to_num(), y)
-        found.append(part[y.amax(0) > y.amin(0)])
+        missing = y.isnan()
+        found.append(part[y.masked_fill(missing, -math.inf).amax(0) > y.masked_fill(missing, math.inf).amin(0)])
         if sum(map(len, found)) >= MAX_TARGETS:
             break
     return torch.cat(found)[:MAX_TARGETS]
