@@ -135,7 +135,7 @@ def series_in_rows(grid: Grid, n_labels: int, missing_values: Sequence[Any] = ()
         if not name:
             raise InputError(f"{grid.source}, {grid.unit} {grid.line(row)}: the series has no name in its first cell")
         names.append(name)
-    values = _values(grid, body.iloc[:, n_labels:], names, n_labels, missing_values)
+    values = _values(grid, body.iloc[:, n_labels:], names, missing_values)
     head = grid.head[n_labels:] if grid.head is not None else None
     labels = () if n_labels == 1 else tuple((_label(grid, k), "it labels the series") for k in range(1, n_labels))
     notes = tuple(f"column {name!r} was left out: {why}" for name, why in labels)
@@ -158,7 +158,7 @@ def _label(grid: Grid, column: int) -> str:
 
 
 def _values(
-    grid: Grid, body: pd.DataFrame, names: Sequence[str], n_labels: int, missing_values: Sequence[Any]
+    grid: Grid, body: pd.DataFrame, names: Sequence[str], missing_values: Sequence[Any]
 ) -> np.ndarray[Any, np.dtype[np.float64]]:
     """(P, T) numbers; text in them is named by its series."""
     odd = [k for k, dtype in enumerate(body.dtypes) if not is_plain(dtype)]

@@ -64,7 +64,6 @@ def in_time(
     *,
     gaps: Gaps = "cut",
     of_headers: bool = False,
-    number_trajectories: bool = True,
 ) -> Pieces:
     """Sort each trajectory by time and cut it: runs that start again, times that repeat, gaps of a regular axis.
 
@@ -76,7 +75,6 @@ def in_time(
     name : of the column or index.
     gaps : "ignore" leaves a regular axis whole where steps are missing.
     of_headers : whether the times were the headers of a table with series in rows.
-    number_trajectories : whether the trajectories came with the data, so that one is worth counting.
     """
     called = "the time axis" if name is None else f"the time axis {name!r}"
     numbers, unit = _calendar(times)
