@@ -18,6 +18,7 @@ from . import (
     op,
     path,
     penalty,
+    report,
     sampling,
     scale,
     scaling,
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "scaling": scaling,
     "endtoend": endtoend,
     "gpu": gpu,
+    "report": report,
 }
 
 
@@ -58,6 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         module.add_arguments(one)
     args = parser.parse_args(argv)
 
+    if args.name == "report":
+        report.run(args)
+        return 0
     guard.set_threads(args.threads)
     reason = guard.busy()
     if reason and args.record and not args.record_busy:

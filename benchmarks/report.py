@@ -1,0 +1,280 @@
+"""Tables of the Markdown files, drawn from the recorded rows: `python -m benchmarks report` writes them, `--check` compares.
+
+A table stands between `<!-- table NAME -->` and `<!-- end -->`; `TABLES` says what it is made of. The last row recorded of a
+method, size and metric counts; a figure of a busy machine is marked (busy).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .results import RESULTS, Row, read
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
+BLOCK = re.compile(r"(<!-- table ([\w-]+) -->\n)(.*?)(<!-- end -->)", re.S)
+OURS = ("GRNGC sets", "GRNGC mlp", "GRNGC")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a table differs from the rows")
+
+
+def run(args: argparse.Namespace) -> list[Row]:
+    recorded = Recorded.of_file(RESULTS)
+    for path in FILES:
+        old = path.read_text()
+        new = with_tables(old, recorded)
+        if args.check and new != old:
+            raise SystemExit(
+                f"{path.relative_to(ROOT)} differs from the recorded rows; run `python -m benchmarks report`"
+            )
+        if new != old:
+            path.write_text(new)
+            print(f"wrote {path.relative_to(ROOT)}")
+    return []
+
+
+def with_tables(text: str, recorded: Recorded) -> str:
+    """The text with every table drawn anew."""
+
+    def drawn(match: re.Match[str]) -> str:
+        if match[2] not in TABLES:
+            raise ValueError(f"there is no table {match[2]!r}; use one of {', '.join(TABLES)}")
+        return match[1] + TABLES[match[2]](recorded) + match[4]
+
+    return BLOCK.sub(drawn, text)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A recorded value, and whether the machine was busy."""
+
+    value: float
+    busy: bool
+
+
+class Recorded:
+    """The last figure of each method, size and metric."""
+
+    def __init__(self, rows: Sequence[dict[str, str]]) -> None:
+        self._last: dict[tuple[str, int, int, str], dict[int, Figure]] = {}
+        for row in rows:
+            key = row["method"], int(row["P"]), int(row["L"]), row["metric"]
+            # The last is at the end.
+            own = self._last.setdefault(key, {})
+            own.pop(int(row["N"]), None)
+            own[int(row["N"])] = Figure(float(row["value"]), bool(row["busy"]))
+
+    @classmethod
+    def of_file(cls, path: Path) -> Recorded:
+        return cls(read(path))
+
+    def get(self, method: str, metric: str, P: int, N: int | None = None, L: int = 1) -> Figure | None:
+        """None where nothing was recorded; of any number of windows the last, where N is None."""
+        found = self._last.get((method, P, L, metric), {})
+        return (list(found.values()) or [None])[-1] if N is None else found.get(N)
+
+
+def share(value: float, digits: int) -> str:
+    """.784, and 1.000 for what rounds to it."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if value < 1 else text
+
+
+def quality(recorded: Recorded, method: str, P: int, N: int | None = None, L: int = 1) -> str:
+    """AUROC / AUPRC, the first to four digits where three would hide what is missing."""
+    auroc, auprc = (recorded.get(method, metric, P, N, L) for metric in ("AUROC", "AUPRC"))
+    if auroc is None or auprc is None:
+        return ""
+    return f"{share(auroc.value, 4 if auroc.value > 0.9985 else 3)} / {share(auprc.value, 3)}"
+
+
+def seconds(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    value = figure.value
+    text = f"{value:.0f} s" if value >= 9.95 else f"{value:.1f} s" if value >= 0.95 else f"{value * 1e3:.3g} ms"
+    return text + " (busy)" * figure.busy
+
+
+def memory(figure: Figure | None, unit: float = 1.0) -> str:
+    """Of GiB times `unit`."""
+    if figure is None:
+        return ""
+    value = figure.value * unit
+    return f"{value:.1f} GiB" if value >= 0.95 else f"{value * 1024:.0f} MiB"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def costs(recorded: Recorded) -> str:
+    """What it finds, what it costs: the defaults on Lorenz-96."""
+    rows = []
+    for P, marked in ((20, " (oracle defaults)"), (100, " (oracle defaults)"), (1000, ""), (5000, "")):
+        if P <= 100:
+            name = f"Lorenz-96 P={P} F=40"
+            ours, lasso, fit = f"GRNGC, {name}{marked}", f"lasso VAR, {name}", "fit"
+        else:
+            ours, lasso, fit = "GRNGC sets, Lorenz-96 F=40", "lasso VAR, Lorenz-96 F=40", "total"
+        cells = [seconds(recorded.get(ours, fit, P)), memory(recorded.get(ours, "peak", P))]
+        other = [quality(recorded, lasso, P), seconds(recorded.get(lasso, "total", P))]
+        star = " *" if marked else ""
+        rows.append([f"{P}, 40{star}", quality(recorded, ours, P), _joined(cells), _joined(other)])
+    return table(["series, F", "AUROC / AUPRC", "fit", "lasso VAR on the same windows"], rows)
+
+
+def scale(recorded: Recorded) -> str:
+    """Whole fits of thousands of series."""
+    head = ["series, F", "the defaults", "", "", "exact lasso VAR", "", "plain script, search alone", ""]
+    rows = []
+    for P, F in ((1000, 10), (1000, 20), (1000, 40), (5000, 40), (10_000, 40), (20_000, 40)):
+        ours, lasso, script = (
+            f"{name}, Lorenz-96 F={F}" for name in ("GRNGC sets", "lasso VAR", "working-set prototype")
+        )
+        rows.append(
+            [
+                f"{P:,}, {F}" if P >= 10_000 else f"{P}, {F}",
+                quality(recorded, ours, P, 999),
+                seconds(recorded.get(ours, "total", P, 999)),
+                memory(recorded.get(ours, "peak", P, 999)),
+                quality(recorded, lasso, P, 999),
+                seconds(recorded.get(lasso, "total", P, 999)),
+                quality(recorded, script, P),
+                seconds(recorded.get(script, "total", P)),
+            ]
+        )
+    return table(head, rows)
+
+
+def families(recorded: Recorded) -> str:
+    """The default on families of dependence, at other sizes."""
+    kinds = ("sine", "square", "step", "tanh", "product", "gate")
+    rows = []
+    for P, T in ((20, 1000), (100, 1000), (300, 1000), (1000, 1000), (20, 300), (100, 300), (300, 300)):
+        cells = [
+            _joined(
+                [
+                    quality(recorded, f"default, {k}", P, T - 1),
+                    seconds(recorded.get(f"default, {k}", "seconds", P, T - 1)),
+                ]
+            )
+            for k in kinds
+        ]
+        if any(cells):
+            rows.append([f"{P}, {T}", *cells])
+    return table(["series, steps", *kinds], rows)
+
+
+def peers_of_families(recorded: Recorded) -> str:
+    """AUROC / AUPRC beside the default, where a method was run at P = 100 and 300."""
+    methods = ("default", "kan", "forest", "lasso VAR")
+    kinds = ("sine", "square", "step")
+    rows = []
+    for P in (100, 300):
+        for kind in kinds:
+            rows.append([f"{kind}, {P} series", *(quality(recorded, f"{m}, {kind}", P, 999) for m in methods)])
+    return table(["", *methods], rows)
+
+
+def penalty_steps(recorded: Recorded) -> str:
+    """Value and all gradients of the penalty, 500 series and 32 windows."""
+    kinds = (
+        ("MLP", "MLP, hidden 128", 1),
+        ("KAN", "KAN, hidden 128", 1),
+        ("LSTM", "LSTM, hidden 64, 4 lags", 4),
+        ("TCN", "TCN, hidden 64, 4 lags", 4),
+        ("torch residual network (JRNGC)", "a user's own residual network (JRNGC's), hidden 64", 1),
+        ("torch Transformer", "a user's own Transformer, width 64, 4 lags", 4),
+    )
+    rows = []
+    for name, label, lags in kinds:
+        own = recorded.get(name, "penalty step", 500, 32, lags)
+        cells = [
+            seconds(own and Figure(own.value / 1e3, own.busy)),
+            memory(recorded.get(name, "memory", 500, 32, lags), 1 / 1024),
+        ]
+        for rival in ("loop", "vmap(jacrev)"):
+            times = recorded.get(f"{name}: {rival}", "time over ours", 500, 32, lags)
+            cells.append(
+                "" if times is None else f"{times.value:.0f}x" if times.value >= 9.95 else f"{times.value:.1f}x"
+            )
+            cells.append(memory(recorded.get(f"{name}: {rival}", "memory", 500, 32, lags), 1 / 1024))
+        rows.append([label, *cells])
+    return table(["", "ours", "", "loop", "", "`vmap(jacrev)`", ""], rows)
+
+
+def races(recorded: Recorded) -> str:
+    """Time until AUROC and AUPRC have passed .95, and what there was at the end."""
+    from .endtoend import RACERS, SYSTEMS
+
+    columns = [(P, system) for P in (20, 100, 300, 1000) for system in SYSTEMS if _raced(recorded, P, system)]
+    rows = []
+    for method in RACERS:
+        cells = [_race_cell(recorded, f"{method}, {system}", P) for P, system in columns]
+        if any(cells):
+            rows.append([method, *cells])
+    return table(["", *(f"{system}, {P}" for P, system in columns)], rows)
+
+
+def _raced(recorded: Recorded, P: int, system: str) -> bool:
+    return recorded.get(f"grngc_fast, {system}", "last AUROC", P) is not None
+
+
+def _race_cell(recorded: Recorded, method: str, P: int) -> str:
+    times = [recorded.get(method, f"time to {metric} 0.95", P) for metric in ("AUROC", "AUPRC")]
+    missing = recorded.get(method, "not run: needs memory", P)
+    if missing is not None:
+        return f"needs {missing.value:.0f} GiB"
+    if None in times:
+        return ""
+    best = [recorded.get(method, f"best {metric}", P) for metric in ("AUROC", "AUPRC")]
+    found = " / ".join(share(figure.value, 3) for figure in best if figure is not None)
+    latest = max(figure.value for figure in times if figure is not None)
+    if math.isinf(latest):
+        stopped = recorded.get(method, "stopped at", P)
+        return f"({found}" + (f", stopped at {seconds(Figure(stopped.value, False))})" if stopped is not None else ")")
+    return f"**{seconds(Figure(latest, False))}**, {found}"
+
+
+def growth(recorded: Recorded) -> str:
+    """A training step of each method at every size, and its limit."""
+    from .scaling import METHODS
+
+    sizes = (10, 30, 100, 300, 1000, 3000, 10_000)
+    rows = []
+    for name in METHODS:
+        cells = []
+        for P in sizes:
+            taken, limit = recorded.get(name, "step", P), recorded.get(name, "limit: memory", P)
+            cells.append(seconds(taken) if taken is not None else "" if limit is None else f"{limit.value:.0f} GiB")
+        peak = [recorded.get(name, "memory", P) for P in sizes]
+        largest = next((figure for figure in reversed(peak) if figure is not None), None)
+        slopes = [recorded.get(name, "exponent of a step in P", P) for P in sizes]
+        slope = next((f"{figure.value:.1f}" for figure in reversed(slopes) if figure is not None), "")
+        if largest is not None:
+            rows.append([name, *cells, memory(largest, 2.0**-30), slope])
+    return table(["step", *(f"{P:,}" for P in sizes), "memory of the largest", "exponent"], rows)
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return ", ".join(part for part in parts if part)
+
+
+TABLES: dict[str, Callable[[Recorded], str]] = {
+    "costs": costs,
+    "scale": scale,
+    "families": families,
+    "families-peers": peers_of_families,
+    "penalty-steps": penalty_steps,
+    "races": races,
+    "growth": growth,
+}
