@@ -30,7 +30,7 @@ def test_a_table_that_differs_is_told(tmp_path, monkeypatch):
     (tmp_path / "README.md").write_text(text)
     monkeypatch.setattr(report, "FILES", (tmp_path / "README.md",))
     monkeypatch.setattr(report, "ROOT", tmp_path)
-    with pytest.raises(SystemExit, match="README.md differs from the recorded rows"):
+    with pytest.raises(SystemExit, match=r"README\.md differs from the recorded rows"):
         report.run(argparse.Namespace(check=True))
     report.run(argparse.Namespace(check=False))
     assert (tmp_path / "README.md").read_text() == report.FILES[0].read_text()
