@@ -22,17 +22,20 @@ from .results import Row
 
 # (P, L, hidden, N)
 CASES = (
+    (10, 1, (128,), 64),
     (20, 1, (128,), 64),
+    (50, 1, (128,), 64),
     (100, 1, (128,), 64),
     (100, 3, (128,), 64),
     (100, 1, (512,), 210),
     (300, 1, (128,), 64),
     (100, 1, (128, 128), 64),
+    (1000, 1, (128,), 64),
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--largest", type=int, default=300, help="leave out cases of more series (%(default)s)")
+    parser.add_argument("--largest", type=int, default=1000, help="leave out cases of more series (%(default)s)")
     parser.add_argument("--compile", action="store_true", help="rivals by torch.compile too, which takes a minute each")
 
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from grngc_fast import gradient_l1
 from grngc_fast.distributed import World
 from grngc_fast.models import KAN, MLP
 from grngc_fast.models import mlp_gradients as module
+from grngc_fast.models.curves import CURVES
 from grngc_fast.series import Windows
 from grngc_fast.training import Trainer, TrainingOptions
 from tests import reference
@@ -33,7 +35,7 @@ def network(activation="silu", skip=True, **further):
 
 @pytest.mark.parametrize(
     ("activation", "skip", "targets", "n_windows"),
-    list(itertools.product(module.CURVES, (False, True), (None, [2, 0]), (N, 5, 1))),
+    list(itertools.product(CURVES, (False, True), (None, [2, 0]), (N, 5, 1))),
 )
 def test_value_and_gradients_are_those_of_autograd(activation, skip, targets, n_windows):
     model, x, y = network(activation, skip), drawn(N, L, C), drawn(N, E, seed=3)
@@ -47,6 +49,43 @@ def test_value_and_gradients_are_those_of_autograd(activation, skip, targets, n_
     torch.testing.assert_close(penalty, expected_penalty.detach())
     for own, right in zip(found, expected, strict=True):
         torch.testing.assert_close(own, right)
+
+
+@pytest.mark.parametrize(
+    ("activation", "skip", "targets"), list(itertools.product(CURVES, (False, True), (None, [2, 0, 2])))
+)
+def test_the_small_penalty_is_the_loops(activation, skip, targets):
+    model, x = network(activation, skip), drawn(N, L, C)
+    rows = None if targets is None else torch.tensor(targets)
+
+    def of(penalty):
+        value = penalty(model, x, rows)
+        return [
+            value,
+            *torch.autograd.grad(3 * value, list(model.parameters()), allow_unused=True, materialize_grads=True),
+        ]
+
+    assert model.gradient_l1(x, rows, "auto", None) is not None
+    found = of(lambda *given: gradient_l1(model, x, targets=rows))
+    for own, right in zip(found, of(reference.gradient_l1), strict=True):
+        torch.testing.assert_close(own, right)
+
+
+def test_the_small_penalty_leaves_the_rest_to_the_factors():
+    model, x = network(), drawn(N, L, C)
+
+    class Other(MLP):
+        pass
+
+    other = Other(C, L, (H,), generator=torch.Generator().manual_seed(1)).double()
+    assert other.gradient_l1(x, None, "auto", None) is None
+    assert model.gradient_l1(x.float(), None, "auto", None) is None
+    assert model.gradient_l1(x[:1].expand(2**20, -1, -1), None, "auto", None) is None
+    assert network("gelu").gradient_l1(x, None, "auto", None) is None
+    with torch.no_grad():
+        assert model.gradient_l1(x, None, "auto", None) is None
+    with pytest.raises(ValueError, match="targets that the model does not have"):
+        gradient_l1(model, x, targets=[E])
 
 
 def test_without_a_penalty_it_is_the_forecasts():

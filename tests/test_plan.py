@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,11 +20,13 @@ from grngc_fast.planning.evidence import FACTOR, MIN_SET_WINDOWS, MIN_WINDOWS, P
 from grngc_fast.planning.plan import DEFAULT_LAM, Plan, decide
 from grngc_fast.planning.set_evidence import (
     AGREEMENT,
+    BEYOND_DOUBT,
     CLEARLY,
     COARSE_SPLINES,
     SPLINED_AGREEMENT,
     SPLINES,
     SetEvidence,
+    fitted_size,
 )
 from grngc_fast.series import Windows, candidate_edges
 from grngc_fast.training.sparse_linear import lam_max
@@ -297,6 +300,29 @@ def test_with_grid_they_win_where_what_they_add_is_clear_and_agrees():
     assert not sets(0.48, **{**clear, "splined": False}).wins
     assert not sets(0.48, **{**clear, "clarity": CLEARLY - 0.1}).wins
     assert not sets(0.48, **{**clear, "agreement": SPLINED_AGREEMENT - 0.01}).wins
+
+
+def test_beyond_doubt_they_need_not_agree():
+    clear = {"splined": True, "margin": 0.03, "agreement": SPLINED_AGREEMENT - 0.2, "clarity": BEYOND_DOUBT}
+    assert sets(0.48, **clear).wins
+    assert not sets(0.48, **{**clear, "clarity": BEYOND_DOUBT - 0.1}).wins
+    assert not sets(0.48, **{**clear, "splined": False}).wins
+
+
+@pytest.mark.parametrize(
+    ("splined", "n_inputs", "n_windows", "size"),
+    [
+        (True, 300, 999, 49),
+        (True, 300, 2000, 50),
+        (True, 300, 299, 14),
+        (True, 20, 999, 14),
+        (True, 401, 9999, 14),
+        (False, 300, 999, 14),
+    ],
+)
+def test_sets_with_splines_of_a_fit_have_a_share_of_few_inputs(splined, n_inputs, n_windows, size):
+    found = replace(sets(0.4, splined=splined), set_size=14)
+    assert fitted_size(found, n_inputs, n_windows) == size
 
 
 def test_of_one_target_the_margin_is_taken_over_windows():

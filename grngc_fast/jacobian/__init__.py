@@ -9,7 +9,16 @@ from .factors import Chain, Factors, Sandwich, lag_major
 from .grouped import Block, GroupedFactors
 from .layers import HiddenLayer, Normalised, layered_factors
 from .pieces import FactorPieces, Jacobians, ModulePieces, Pieces
-from .protocol import HasFactors, causal_part, check_targets, check_windows, factors_at, has_factors
+from .protocol import (
+    HasFactors,
+    KnowsItsPenalty,
+    causal_part,
+    check_targets,
+    check_windows,
+    factors_at,
+    has_factors,
+    knows_its_penalty,
+)
 
 __all__ = [
     "ACTIVATIONS",
@@ -23,6 +32,7 @@ __all__ = [
     "HasFactors",
     "HiddenLayer",
     "Jacobians",
+    "KnowsItsPenalty",
     "ModulePieces",
     "Normalised",
     "Pieces",
@@ -35,6 +45,7 @@ __all__ = [
     "factors_at",
     "has_factors",
     "jacobian_pieces",
+    "knows_its_penalty",
     "lag_major",
     "layered_factors",
     "means",

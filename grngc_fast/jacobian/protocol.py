@@ -57,6 +57,15 @@ class HasFactors(Protocol):
         ...
 
 
+@runtime_checkable
+class KnowsItsPenalty(Protocol):
+    """A module with factors that has, for some inputs, a shorter way to the penalty than they are."""
+
+    def gradient_l1(self, x: Tensor, targets: Tensor | None, backend: str, precision: str | None) -> Tensor | None:
+        """The mean over windows of the summed absolute gradient, differentiable in the parameters; None to take the factors."""
+        ...
+
+
 def causal_part(model: Any, x: Tensor) -> tuple[Any, Tensor]:
     """The module and its windows whose gradient is penalised and scored.
 
@@ -102,3 +111,7 @@ def factors_at(model: HasFactors, x: Tensor, targets: Tensor | None = None) -> A
 
 def has_factors(model: nn.Module | Any) -> TypeIs[HasFactors]:
     return callable(getattr(model, "jacobian_factors", None))
+
+
+def knows_its_penalty(model: nn.Module | Any) -> TypeIs[KnowsItsPenalty]:
+    return has_factors(model) and callable(getattr(model, "gradient_l1", None))

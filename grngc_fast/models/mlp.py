@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..jacobian import ACTIVATIONS, Factors, HiddenLayer, Normalised, Sandwich, layered_factors
 from .checks import check_activation, lag_major_inputs
 from .linear_path import linear_path
+from .mlp_penalty import small_penalty
 
 _EPS = 1e-5
 
@@ -110,6 +111,11 @@ class MLP(nn.Module):
             weights = (readout, *(layer.weight for layer in outermost_first))
             return Sandwich(weights, tuple(layer.slope for layer in outermost_first), skip).associate()
         return layered_factors(readout, layers, skip)
+
+    def gradient_l1(self, x: Tensor, targets: Tensor | None, backend: str, precision: str | None) -> Tensor | None:
+        """The penalty by a shorter way than its factors, where there is one; see `small_penalty`."""
+        # A module that is derived from this one may forecast otherwise.
+        return small_penalty(self, x, targets, backend, precision) if type(self) is MLP else None
 
     @property
     def factor_flops(self) -> int | None:

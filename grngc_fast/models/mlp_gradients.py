@@ -14,55 +14,23 @@ About thirty operations of a few microseconds each, where forecast, factors, op 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
 from .checks import lag_major_inputs
+from .curves import CURVES
 from .mlp import MLP
+from .mlp_penalty import knows
 
 # Products of a step in flops, up to which waiting outweighs computing; above, the op's tiles are quicker and hold less.
 MOST_FLOPS = 2e8
 
-# Of z, s(z): s'(z) and s''(z).
-Curve = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
-
-
-def _silu(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    gate = torch.sigmoid(z)
-    value = z * gate
-    slope = torch.addcmul(gate, value, gate, value=-1).add_(value)
-    # (1 - gate) (2 slope - value)
-    bend = torch.sub(2 * slope, value)
-    return value, slope, bend.addcmul_(bend, gate, value=-1)
-
-
-def _tanh(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    value = torch.tanh(z)
-    slope = 1 - value.square()
-    return value, slope, -2 * value * slope
-
-
-def _relu(z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return z.relu(), (z > 0).to(z.dtype), torch.zeros_like(z)
-
-
-CURVES: dict[str, Curve] = {"silu": _silu, "tanh": _tanh, "relu": _relu}
-
 
 def written_out(model: nn.Module, n_windows: int, n_targets: int) -> bool:
     """Whether `loss_gradients` has the formulas of this network, and a penalty on so many windows and targets is small."""
-    return (
-        type(model) is MLP
-        and len(model.weights) == 2
-        and model.activation in CURVES
-        and model.lengths is None
-        and model.gains is None
-        and not model.dropout
-        and all(parameter.requires_grad and parameter.device.type == "cpu" for parameter in model.parameters())
-        and 6.0 * n_windows * n_targets * model.weights[0].numel() <= MOST_FLOPS
-    )
+    if type(model) is not MLP or model.dropout or not knows(model):
+        return False
+    return 6.0 * n_windows * n_targets * model.weights[0].numel() <= MOST_FLOPS
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
 from .kan_grid import KANGrid
 from .options import FitOptions
-from .set_evidence import SetEvidence
+from .set_evidence import SetEvidence, fitted_size
 
 DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
@@ -186,7 +186,9 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     if named == "sets" and given_lam is None and weighed is not None:
         lam = weighed.lam
     if model == "sets" and weighed is not None and set_options is not None:
-        set_options = dataclasses.replace(set_options, set_size=weighed.set_size, splines=weighed.n_splines)
+        given_size = chosen.get("set_size")
+        size = fitted_size(weighed, n_inputs, len(windows)) if given_size is None else weighed.set_size
+        set_options = dataclasses.replace(set_options, set_size=size, splines=weighed.n_splines)
     skip = options.skip
     if skip is None:
         skip = model == "sets" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)
