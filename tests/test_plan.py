@@ -332,7 +332,7 @@ def test_of_one_target_the_margin_is_taken_over_windows():
 
 
 def test_sets_are_held_against_the_linear_forecaster_of_the_same_targets():
-    data = windows(var(80, 300, 1, seed=0).X)
+    data = windows(var(80, 520, 1, seed=0).X)
     found = weigh(data, 0.1, torch.Generator().manual_seed(3), 0, SetOptions(first_steps=5, steps=5))
     some = torch.randperm(80, generator=torch.Generator().manual_seed(3))[:64]
     assert found.sets.to_beat == pytest.approx(held_out_errors(data.of_targets(some), [0.1])[0], rel=1e-3)
