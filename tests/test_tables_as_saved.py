@@ -99,6 +99,21 @@ TWICE = [0, 1, 2, 3, 4, 5] * 2
 INTERLEAVED = [k // 2 for k in range(N_STEPS)]
 EVENS = [list(range(0, 12, 2)), list(range(1, 12, 2))]
 
+SPELLED = {
+    "time": [f"{k // 2}h{30 * (k % 2):02d}" for k in range(N_STEPS)],
+    "Time": [f"{k // 2} h {30 * (k % 2)} min" for k in range(N_STEPS)],
+    "elapsed": [str(pd.Timedelta(minutes=30 * k)) for k in range(N_STEPS)],
+    "elapsed time": [f"PT{k}H" for k in range(N_STEPS)],
+    "times": [f"{k:02d}:30.5" for k in range(N_STEPS)],
+    "Period": [f"Q{1 + k % 4} {2019 + k // 4}" for k in range(N_STEPS)],
+    "date": [f"1960M{k + 1}" for k in range(N_STEPS)],
+    "week": [f"2020-W{k + 1:02d}" for k in range(N_STEPS)],
+    "dates": [str(week) for week in pd.period_range("2020-01-06", periods=N_STEPS, freq="W")],
+    "month": dates("%b-%y", "2019-08-01", "MS"),
+    "Date": dates("%d-%b-%y"),
+    "day": dates("%d-%b", "2020-01-05"),
+}
+
 FILES = [
     # time columns out of order
     Case("time shuffled", text(("time", SHUFFLED), rows=SHUFFLED), noted="sorted by 'time'", dropped=("time",)),
@@ -170,6 +185,17 @@ FILES = [
          ("Time", [f"{h + 8:02d}.00.00" for h in range(12)])), dropped=("Date", "Time")),
     Case("hours and minutes past midnight", text(("time", [f"{(h + 18) % 24}:00" for h in range(N_STEPS)]))),
     Case("dates in a column of another name", text(("collected", shuffled(dates("%Y-%m-%d"))), rows=SHUFFLED), noted="sorted"),
+    *(Case(f"{cells[0]} in {name!r}, shuffled", text((name, shuffled(cells)), rows=SHUFFLED), noted="sorted by", dropped=(name,))
+      for name, cells in SPELLED.items()),
+    *(Case(f"numbers in {name!r}, shuffled", text((name, SHUFFLED), rows=SHUFFLED), noted="sorted by", dropped=(name,))
+      for name in ("unix_time", "Time Step", "time_idx", "velocity_pseudotime", "slingPseudotime_1", "step", "cycle")),
+    Case("29-Dec past the new year", text(("Date", dates("%d-%b", "2020-12-28")))),
+    Case("hours before and after noon", text(("time", dates("%I:%M %p", freq="h"))), dropped=("time",)),
+    Case("year and quarter", text(("year", [1959 + k // 4 for k in range(12)]), ("quarter", [1.0 + k % 4 for k in range(12)])),
+         dropped=("year", "quarter")),
+    Case("year and month", text(("Year", [2019 + (k + 6) // 12 for k in range(12)]), ("Month", [(k + 6) % 12 + 1
+         for k in range(12)])), dropped=("Year", "Month")),
+    Case("numbers of samples", text(("Sample No.", COUNTED)), noted="numbers the rows", dropped=("Sample No.",)),
     # spreadsheets
     Case("semicolons, decimal commas, byte-order mark", text(("Datum", dates("%d.%m.%Y")), delimiter=";", values=comma,
          before="\ufeff", newline="\r\n"), noted="decimals are written with a comma"),

@@ -29,6 +29,8 @@ _TELLS_APART = re.compile(
 )
 _DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 _NAMES_SHOWN = 8
+# Columns among which a year has its month or quarter beside it.
+_FRONT = 4
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,15 @@ class _Finder:
 
     def _find_date_parts(self) -> bool:
         at = {self.names[p].strip().lower(): p for p in self.left if is_plain(self.dtypes[p])}
-        if not {"year", "month", "day"} <= set(at):
-            return False
-        parts = [part for part in _DATE_PARTS if part in at]
+        if {"year", "month", "day"} <= set(at):
+            parts = [part for part in _DATE_PARTS if part in at]
+        else:
+            # these two may be covariates where they do not lead
+            front = {self.names[p].strip().lower() for p in self.left[:_FRONT]}
+            part = next((part for part in ("month", "quarter") if {"year", part} <= front & set(at)), None)
+            if part is None:
+                return False
+            parts = ["year", part]
         table = pd.DataFrame({part: self.column(at[part]).cells for part in parts})
         read = read_date_parts(table)
         if isinstance(read, NoTime):

@@ -9,16 +9,19 @@ _UNIT_IN_BRACKETS = re.compile(r"\s*[\[(][^\])]*[\])]\s*$")
 _APART = re.compile(r"[\s_.\-]+")
 _UNITS = r"(ms|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|d|days?|w|weeks?|months?|y|years?)"
 _TIME = re.compile(
-    r"(date ?times?|time ?stamps?|time( ?points?)?s?|dates?|date ?\(?utc\)?|(dpt )?pseudo ?time|latent time|elapsed( time)?"
+    r"(date ?times?|time ?stamps?|time( ?points?)?s?|dates?|date ?\(?utc\)?|[a-z0-9]* ?pseudo ?time( \d+)?|latent time"
+    r"|time ?(steps?|idx|index)|(unix|posix|epoch|utc|sampl(e|ing)) ?time|elapsed( time)?"
     r"|zeit(punkt|stempel)?|datum|uhrzeit|fecha|tiempo|horodate|valid time|observation date"
     rf"|(elapsed )?time( in)? {_UNITS}|{_UNITS} post [a-z]+)"
 )
 # A gene may be called T and a series of hours be a covariate, so these count in front only.
 _LEADING = re.compile(
-    r"t|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|months?|years?|quarters?|epoch|heures?|temps|stunden?|tage?|jahr"
+    r"t|ms|secs?|seconds?|mins?|minutes?|hrs?|hours?|days?|weeks?|months?|years?|quarters?|epoch"
+    r"|(steps?|frames?|cycles?|ticks?|generations?)|frame (no|nr|num|number|id|index)|heures?|temps|stunden?|tage?|jahr"
 )
 _NUMBERS_ROWS = re.compile(
-    r"|unnamed: ?\d+( level \d+)?|(row )?(index|no|nr|num|number|id|names?)|rows?|#|level 0|obs(ervation)?|x1|sample|v1"
+    r"|unnamed: ?\d+( level \d+)?|(row )?(index|no|nr|num|number|id|names?)|rows?|#|level 0|obs(ervation)?|x1|v1"
+    r"|(sample|cell|serial)( (index|no|nr|num|number|id))?"
 )
 
 
