@@ -10,6 +10,7 @@ _OPTIONS = re.compile(
 )
 # Those that are words too.
 _VALUES = re.compile(r"\b(missing|max_gap|difference)(=)")
+_MARK = re.compile(r"missing_values=\['([^']*)'\]")
 
 
 def in_flags(text: str) -> str:
@@ -18,4 +19,5 @@ def in_flags(text: str) -> str:
     def flag(match: re.Match[str]) -> str:
         return "--" + match[1].replace("_", "-") + (" " if match[2] == "=" else "")
 
+    text = _MARK.sub(r"--missing-value='\1'", text)
     return _VALUES.sub(flag, _OPTIONS.sub(flag, text))

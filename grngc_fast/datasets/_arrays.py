@@ -55,6 +55,13 @@ def read_arrays(path: Path, transpose: bool) -> tuple[NDArray[Any], list[str] | 
     """(T, P) or (R, T, P), and P names."""
     arrays = load_arrays(path)
     X = arrays[""] if path.suffix.lower() == ".npy" else sole_array(path, arrays, "X")
+    if (
+        X.dtype.names
+        and X.ndim == 1
+        and all(X.dtype[name].kind in "fiub" and not X.dtype[name].shape for name in X.dtype.names)
+    ):
+        arrays["names"] = np.array(X.dtype.names)
+        X = np.column_stack([X[name] for name in X.dtype.names])
     if X.dtype.kind not in "fiub":
         raise InputError(f"{path} holds values of type {X.dtype}; save a plain array of real numbers")
     if X.ndim not in (2, 3) or 0 in X.shape:

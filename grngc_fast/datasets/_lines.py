@@ -15,6 +15,19 @@ from ..series.frame import MISSING_MARKS, SHEET_ERRORS
 _QUOTED_OR_WORD = re.compile(r'"[^"]*"|\S+')
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _ERRORS = tuple(SHEET_ERRORS)
+# Thousands set apart by a blank that does not break, or by one in a quoted or delimited cell.
+_SPACED_THOUSANDS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:[\u00a0\u202f\u2009]\d{3})+(?!\d)"
+    r'|(?<=")[+-]?\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?=")|(?<=;)[+-]?\d{1,3}(?: \d{3})+(?:,\d+)?(?=;)'
+)
+_GZIP = b"\x1f\x8b"
+_KINDS = {
+    b"PK\x03\x04": "a workbook or a zip archive",
+    b"\xd0\xcf\x11\xe0": "an old workbook (.xls)",
+    b"PAR1": "a Parquet file",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy file (.npy)",
+}
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -26,13 +39,19 @@ def read_text(path: Path) -> tuple[str, str | None]:
     InputError : what is not text, is empty, or is a web page.
     """
     raw = path.read_bytes()
-    if path.suffix.lower() == ".gz":
+    plain = path.suffix.lower() == ".gz" and raw[:2] != _GZIP and raw[:512].isascii() and b"\0" not in raw[:512]
+    if raw[:2] == _GZIP or (path.suffix.lower() == ".gz" and not plain):
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(f"{path} is not a complete gzip file ({error}); fetch or compress it again") from error
+    kind = next((kind for start, kind in _KINDS.items() if raw.startswith(start)), None)
+    if kind is not None:
+        raise InputError(f"{path} is {kind} under the name of a text file; give it its right suffix, or save it as CSV")
     text, warning = _decoded(path, raw)
     del raw
+    if plain and text.strip():
+        warning = f"{path.name} is not packed, and was read as it is"
     if _CONTROL.search(text[:65536]) or "\0" in text:
         raise InputError(f"{path} holds binary data under the name of a text file; save the table as CSV or TSV")
     start = text[:65536].lstrip()
@@ -40,7 +59,11 @@ def read_text(path: Path) -> tuple[str, str | None]:
         raise InputError(f"{path} is empty; expected one row per time step and one column per series")
     if start.startswith("<"):
         raise InputError(f"{path} holds HTML or XML, not a table; download the file itself rather than its web page")
+    if start.startswith(("{", "[{", "[[")):
+        raise InputError(f"{path} holds JSON, not a table; save it as CSV, with a column for each series")
     text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+    if _SPACED_THOUSANDS.search(text[:65536]):
+        text = _SPACED_THOUSANDS.sub(lambda match: re.sub(r"[ \u00a0\u202f\u2009]", "", match[0]), text)
     # the typographic minus
     return (text.replace("\u2212", "-") if "\u2212" in text else text), warning
 
@@ -51,8 +74,9 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, str | None]:
             return raw.decode("utf-16"), None
         except UnicodeDecodeError as error:
             raise InputError(f"{path} is UTF-16 text cut short; save it as UTF-8 (in Excel: 'CSV UTF-8')") from error
+    width = _width_of_nulls(raw[:1024])
     try:
-        return raw.decode("utf-8-sig"), None
+        return raw.decode("utf-8-sig" if width is None else width).lstrip("\ufeff"), None
     except UnicodeDecodeError as error:
         try:
             if b"\0" in raw:
@@ -67,6 +91,16 @@ def _decoded(path: Path, raw: bytes) -> tuple[str, str | None]:
             text,
             f"{path.name} is not UTF-8 and was read as Windows-1252 ({around!r}); check the names, or save it as UTF-8",
         )
+
+
+def _width_of_nulls(start: bytes) -> str | None:
+    """The encoding of UTF-16 text without a byte-order mark."""
+    if len(start) < 8:
+        return None
+    for encoding, nulls, others in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        if nulls.count(0) > 0.9 * len(nulls) and others.count(0) == 0:
+            return encoding
+    return None
 
 
 def read_lines(path: Path) -> list[str]:

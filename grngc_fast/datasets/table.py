@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..series import Reading, SeriesTable
 from ..series.assembled import Assembled, AssemblyOptions, assembled, changing, cut_in_lengths
 from ..series.frame import Frame
+from ..series.numbers import as_numbers
 from ..series.table import check_table, of_assembled, warn_of
 from ..series.time_axis import Gaps
 from ..series.time_names import may_say_time, says_time
@@ -174,7 +175,7 @@ def _of_arrays(
     blocks = (len(X),) if X.ndim == 2 else (X.shape[1],) * len(X)
     values = X.reshape(-1, X.shape[-1])
     if options.missing_values:
-        values = np.where(np.isin(values, [float(mark) for mark in options.missing_values]), np.nan, values)
+        values = np.where(np.isin(values, as_numbers(options.missing_values)), np.nan, values)
     if options.trajectory_length is not None:
         blocks = cut_in_lengths(str(path), blocks, options.trajectory_length)
     trajectories = tuple(_as_float(part) for part in np.split(values, np.cumsum(blocks)[:-1]))

@@ -60,6 +60,9 @@ def assembled(
     ------
     InputError : frames whose series differ, whatever `lay_out` and `numbers_of` refuse.
     """
+    for frame in frames:
+        if not len(frame.cells):
+            raise InputError(f"{frame.source} has no rows; expected one row per time step and one column per series")
     layouts = [
         lay_out(
             frame, options.time, options.trajectory, guess=options.trajectory_length is None and frame.blocks is None

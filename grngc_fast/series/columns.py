@@ -24,10 +24,13 @@ _NAMES_OF_SERIES = re.compile(
 )
 _TELLS_APART = re.compile(
     r"(^|[_ .])(ids?|subject|patient|participant|trajectory|run|replicate|rep|animal|mouse|rat"
-    r"|trial|batch|experiment|unit|episode)"
+    r"|trial|batch|experiment|unit|episode|lineage|branch|well|plate|cluster|state|condition|group|treatment)"
     r"([_ .]?(id|no|nr|number|index))?$"
 )
 _DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
+_SUMMARY = re.compile(
+    r"((grand|sub) ?)?totals?|sum|mean|average|avg|median|min(imum)?|max(imum)?|std( ?dev)?|sd|sem|variance|count"
+)
 _NAMES_SHOWN = 8
 # Columns among which a year has its month or quarter beside it.
 _FRONT = 4
@@ -113,7 +116,9 @@ class _Finder:
 
     def __init__(self, frame: Frame, guess: bool) -> None:
         self.frame, self.guess = frame, guess
-        self.names = ["" if name is None else str(name) for name in frame.cells.columns]
+        self.names = [
+            "" if is_missing_mark(name) and not isinstance(name, str) else str(name) for name in frame.cells.columns
+        ]
         self.dtypes = frame.cells.dtypes.to_numpy()
         self.left = list(range(len(self.names)))
         self.index = _index_levels(frame.cells.index)
@@ -163,13 +168,14 @@ class _Finder:
         """The time axis of this column, which has to be readable."""
         read = read_times(column.cells) if times is None else times
         if isinstance(read, NoTime):
-            what = "is empty" if is_missing_mark(read.cell) else f"holds {shown(read.cell)}, which is no time"
+            gone = is_missing_mark(read.cell)
+            what = "is empty" if gone else f"holds {shown(read.cell)}, which is no time"
+            fix = "fill it in, or drop" if gone else "write numbers, or dates as YYYY-MM-DD, or drop"
             place = self.frame.place(read.row, column.position)
             turned = "transpose=True" if self.frame.from_file else "X.T"
             series = f", or pass {turned} if each row is a series" if 2 * read.n_read < len(column.cells) else ""
             raise InputError(
-                f"{self.frame.source}{place}: the time column {column.name!r} {what}; write numbers, or dates as"
-                f" YYYY-MM-DD{series}"
+                f"{self.frame.source}{place}: the time column {column.name!r} {what}; {fix} the row{series}"
             )
         self.found.times = read
         self.found.time_name = column.name or None
@@ -356,6 +362,7 @@ class _Finder:
 
     def _say_of_labels(self, level: Column) -> None:
         self._refuse_names_of_series(level)
+        self._doubt_summaries(level)
         first = shown(level.cells.iloc[0]) if len(level.cells) else ""
         if level.cells.duplicated().any():
             self.found.warnings.append(
@@ -377,6 +384,16 @@ class _Finder:
             self.found.warnings.append(
                 f"labels such as {', '.join(labels[:3])} lie in the order of text, and were kept so: put them in the order"
                 f" {some}, ... if that is the order of time"
+            )
+
+    def _doubt_summaries(self, level: Column) -> None:
+        """Rows called mean, total, ... among others are no steps."""
+        labels = [str(cell).strip() for cell in level.cells]
+        summaries = [label for label in labels if _SUMMARY.fullmatch(label.lower())]
+        if summaries and 2 * len(summaries) < len(labels):
+            some = ", ".join(map(repr, summaries[:3]))
+            self.found.warnings.append(
+                f"rows called {some} were taken for steps; if they sum up the others, remove them"
             )
 
     def take_labels(self) -> None:
@@ -443,7 +460,10 @@ class _Finder:
     def find_trajectory(self) -> None:
         """A column of whole numbers called subject, run, ... whose times are there once each, where they repeat among all."""
         times = self.found.times
-        if times is None or self.found.trajectory is not None or len(np.unique(times.values)) == len(times.values):
+        if self.found.trajectory is not None:
+            return
+        if times is None or len(np.unique(times.values)) == len(times.values):
+            self._doubt_numbers_of_trajectories()
             return
         for position in self.left:
             if not is_plain(self.dtypes[position]) or not _TELLS_APART.search(self.names[position].strip().lower()):
@@ -460,10 +480,39 @@ class _Finder:
                 )
                 return
 
+    def _doubt_numbers_of_trajectories(self) -> None:
+        """A column of whole numbers called subject, run, ... that changes seldom is a label rather than a series."""
+        for position in self.left:
+            if not is_plain(self.dtypes[position]) or not _TELLS_APART.search(self.names[position].strip().lower()):
+                continue
+            values = self.column(position).cells.to_numpy(np.float64, na_value=np.nan)
+            n_runs = 1 + int((np.diff(values) != 0).sum())
+            if (values == np.round(values)).all() and 1 < n_runs == len(np.unique(values)) <= len(values) / 2:
+                name = self.names[position]
+                self.found.warnings.append(
+                    f"column {name!r} was taken for a series, though its {n_runs} numbers stand in one run of rows each; if it"
+                    f" tells trajectories apart, pass {self.frame.option('trajectory')}={name!r}"
+                )
+                return
+
+    def _first_label(self) -> str:
+        """A cell that was taken for a label, and what may have made it one."""
+        labels = [p for p in range(len(self.names)) if not is_plain(self.dtypes[p])]
+        cells = [
+            str(cell) for cell in self.frame.cells.iloc[:1, labels].to_numpy().ravel() if not is_missing_mark(cell)
+        ]
+        cell = next((cell for cell in cells if any(map(str.isdigit, cell))), None)
+        if cell is None:
+            return ""
+        mend = "; if numbers are in it, check the delimiter and the quotes" if self.frame.from_file else ""
+        return f": it holds cells such as {shown(cell)}{mend}"
+
     def layout(self) -> Layout:
         found = self.found
         if not self.left:
-            raise InputError(f"{self.frame.source} has no column of numbers beside its labels, times and dates")
+            raise InputError(
+                f"{self.frame.source} has no column of numbers beside its labels, times and dates{self._first_label()}"
+            )
         for position in self.left:
             if not self.names[position]:
                 raise InputError(

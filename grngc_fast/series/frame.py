@@ -23,6 +23,20 @@ MISSING_MARKS = SHEET_ERRORS | {
     "#n/a n/a",
     "<na>",
     "missing",
+    "nd",
+    "n.d.",
+    "n.a.",
+    "-nan",
+    "--",
+    "---",
+    "..",
+    "*",
+    "(null)",
+    "\\n",
+    "-1.#ind",
+    "1.#ind",
+    "1.#qnan",
+    "-1.#qnan",
 }
 
 
@@ -45,7 +59,7 @@ class Frame:
 
     cells: pd.DataFrame
     source: str = "X"
-    place: Callable[[int, int | None], str] = lambda row, _: f", row {row}"
+    place: Callable[[int, int | None], str] = lambda row, _: f", row {row}" if row >= 0 else ""
     written: Callable[[int, int], str | None] = lambda *_: None
     blocks: tuple[int, ...] | None = None
     from_file: bool = False
@@ -57,8 +71,8 @@ class Frame:
 
     @property
     def named(self) -> bool:
-        """Whether its columns have names rather than numbers."""
-        return all(isinstance(name, str) for name in self.cells.columns)
+        """Whether its columns have names rather than their numbers."""
+        return list(self.cells.columns) != list(range(self.cells.shape[1]))
 
     def option(self, name: str) -> str:
         """What the option `time` or `trajectory` is called where this came from."""

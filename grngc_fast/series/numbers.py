@@ -14,6 +14,8 @@ from ..errors import InputError
 from ..row_blocks import row_blocks
 from .frame import Frame, is_missing_mark, shown
 
+# A mark for what is missing is short.
+_LONGEST_MARK = 8
 _ALMOST = re.compile(r"[<>~=]{0,2}\s*[$€£]?\s*[+-]?[\d.,]*\d[\d.,]*(?:e[+-]?\d+)?\s*[%*$€£]?", re.IGNORECASE)
 
 
@@ -95,7 +97,7 @@ def _with_parsed(
         row, k, cell = first
         written = frame.written(row, positions[k])
         cell = cell if written is None else written
-        hint = "; write decimals with a point" if isinstance(cell, str) and _has_comma(cell) else ""
+        hint = _hint(cell)
         raise InputError(
             f"{frame.source}{frame.place(row, positions[k])}: series {_called(frame, names[k], positions[k])} has the text"
             f" {shown(cell)} where a number is needed{hint}; correct the cell or drop the row"
@@ -121,6 +123,18 @@ def _called(frame: Frame, name: str, position: int) -> str:
     return repr(name) if frame.named else f"column {position + 1}"
 
 
+def _hint(cell: Any) -> str:
+    """How a cell becomes a number, or a mark of what is missing."""
+    if not isinstance(cell, str):
+        return ""
+    if _has_comma(cell):
+        return "; write decimals with a point"
+    if cell.strip().endswith("%"):
+        return "; write it without the sign"
+    short = len(cell) <= _LONGEST_MARK and not almost_number(cell) and "'" not in cell
+    return f"; if it stands for a missing value, pass missing_values=[{cell.strip()!r}]" if short else ""
+
+
 def _has_comma(cell: str) -> bool:
     try:
         float(cell.replace(",", ".", 1))
@@ -129,15 +143,20 @@ def _has_comma(cell: str) -> bool:
     return "," in cell
 
 
-def _without_marks(values: NDArray[Any], missing_values: Sequence[Any]) -> NDArray[Any]:
-    """NaN for numbers that stand for missing ones."""
-    marks = []
-    for mark in missing_values:
+def as_numbers(marks: Sequence[Any]) -> list[float]:
+    """Those of the marks that are numbers."""
+    numbers = []
+    for mark in marks:
         try:
-            marks.append(float(mark))
+            numbers.append(float(mark))
         except (TypeError, ValueError):
             continue
-    found = np.isin(values, [mark for mark in marks if mark == mark])
+    return [number for number in numbers if number == number]
+
+
+def _without_marks(values: NDArray[Any], missing_values: Sequence[Any]) -> NDArray[Any]:
+    """NaN for numbers that stand for missing ones."""
+    found = np.isin(values, as_numbers(missing_values))
     if not found.any():
         return values
     values = values.copy() if values.dtype.kind == "f" else values.astype(np.float64)

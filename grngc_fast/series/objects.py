@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Mapping
 from dataclasses import replace
@@ -11,29 +12,45 @@ import numpy as np
 import pandas as pd
 
 from ..errors import InputError
-from .frame import Frame
+from .frame import Frame, shown
 from .numbers import is_plain
 from .time_names import may_say_time, says_time
 
 _SERIES_DIMENSIONS = re.compile(r"series|variables?|genes?|features?|channels?|nodes?|sensors?|space|x", re.IGNORECASE)
 
+_POSITION = re.compile(
+    r"(grid_?)?(lat|lon|latitude|longitude|x|y|z|row|col|column|level|depth|height)s?", re.IGNORECASE
+)
 
-def frames_of(X: Any, time: Hashable | None = None) -> list[Frame] | None:
+
+def all_frames(X: Any, time: Hashable | None = None, trajectory: Hashable | None = None) -> list[Frame] | None:
     """Frames of a table or of a list of tables; None of arrays, tensors and nested lists."""
+    if isinstance(X, (str, os.PathLike)):
+        raise InputError(
+            f"X is the text or path {shown(X)}; read a file by grngc_fast.datasets.read_table, and pass what it gives"
+        )
     if hasattr(X, "toarray"):
         return None
     if isinstance(X, Mapping) and not _is_dataset(X):
-        return _of_mapping(X, time)
+        return _of_mapping(X, time, trajectory)
     if isinstance(X, (list, tuple)):
+        if X and all(isinstance(part, pd.Series) for part in X):
+            raise InputError(
+                "X is a list of pandas Series, which may be series or steps; pass pd.concat(X, axis=1) where each is a series, or"
+                " pd.DataFrame(X) where each is a step"
+            )
+        if X and all(isinstance(part, Mapping) and part and all(np.ndim(v) == 0 for v in part.values()) for part in X):
+            # one mapping for each step, as JSON and databases give them
+            return [Frame(_flat(pd.DataFrame.from_records(list(X))))]
         if not X or not any(_is_table(part) for part in X):
             return None
-        parts = [frames_of(part, time) for part in X]
+        parts = [all_frames(part, time, trajectory) for part in X]
         if any(part is None for part in parts):
             raise InputError("X mixes tables with names and arrays without; give every trajectory the same columns")
         listed = [frame for part in parts if part is not None for frame in part]
         return [_numbered(frame, number) for number, frame in enumerate(listed)]
     if _is_anndata(X):
-        return [_of_anndata(X, time)]
+        return [_with_observations(X, _of_anndata(X, time), time, trajectory)]
     if _is_dataset(X):
         return _of_dataset(X, time)
     if _is_data_array(X):
@@ -46,6 +63,8 @@ def as_data_frame(X: Any) -> pd.DataFrame | None:
     """A pandas DataFrame of a table of pandas, polars, pyarrow or another library that has `to_pandas`; else None."""
     if isinstance(X, pd.DataFrame):
         return X
+    if isinstance(X, np.ndarray) and X.dtype.names and X.ndim == 1:
+        return pd.DataFrame({name: X[name] for name in X.dtype.names if X[name].ndim == 1})
     if hasattr(X, "collect") and hasattr(X, "collect_schema"):
         X = X.collect()
     if hasattr(X, "get_columns") and hasattr(X, "columns"):
@@ -59,7 +78,14 @@ def as_data_frame(X: Any) -> pd.DataFrame | None:
 def _is_table(X: Any) -> bool:
     kinds = (_is_anndata, _is_dataset, _is_data_array)
     has_columns = hasattr(X, "columns") and not callable(X.columns) and np.ndim(X) != 1
-    return has_columns or hasattr(X, "column_names") or isinstance(X, Mapping) or any(is_kind(X) for is_kind in kinds)
+    structured = isinstance(X, np.ndarray) and bool(X.dtype.names) and X.ndim == 1
+    return (
+        has_columns
+        or structured
+        or hasattr(X, "column_names")
+        or isinstance(X, Mapping)
+        or any(is_kind(X) for is_kind in kinds)
+    )
 
 
 def _is_anndata(X: Any) -> bool:
@@ -96,13 +122,18 @@ def _flat(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _of_mapping(X: Mapping[Any, Any], time: Hashable | None) -> list[Frame] | None:
+def _of_mapping(X: Mapping[Any, Any], time: Hashable | None, trajectory: Hashable | None) -> list[Frame] | None:
     """Series by name, or trajectories by label."""
     if not X:
         raise InputError("X is an empty mapping; pass series by name, or trajectories by label")
     values = list(X.values())
     if all(_is_table(value) for value in values):
-        return frames_of(values, time)
+        return all_frames(values, time, trajectory)
+    if all(isinstance(value, pd.Series) for value in values):
+        # side by side, each value where its label is
+        return [Frame(_flat(pd.DataFrame({str(name): value for name, value in X.items()})))]
+    if all(np.ndim(value) == 2 for value in values):
+        return [Frame(pd.DataFrame(np.asarray(value)), source=f"trajectory {k}") for k, value in enumerate(values)]
     if all(np.ndim(value) == 1 for value in values):
         lengths = {len(value) for value in values}
         if len(lengths) > 1:
@@ -114,6 +145,13 @@ def _of_mapping(X: Mapping[Any, Any], time: Hashable | None) -> list[Frame] | No
 def _of_anndata(X: Any, time: Hashable | None) -> Frame:
     """Cells in rows, genes in columns, and the column of `obs` that orders them."""
     values, notes = X.X, []
+    if values is None:
+        layers = [str(name) for name in getattr(X, "layers", ())]
+        raise InputError(
+            f"X has no matrix X; put one of its layers {layers} there: adata.X = adata.layers[...]"
+            if layers
+            else "X has no matrix X; expected cells in rows and genes in columns"
+        )
     if hasattr(values, "toarray"):
         values = values.toarray()
         notes = [f"the sparse matrix was made dense: {values.nbytes / 2**20:.0f} MiB"]
@@ -123,6 +161,8 @@ def _of_anndata(X: Any, time: Hashable | None) -> Frame:
     columns = [str(name) for name in X.obs.columns]
     if time is None:
         found = [name for name in columns if says_time(name)]
+        if len(found) > 1:
+            notes.append(f"obs has {len(found)} columns that tell a time: {found[0]!r} was taken before {found[1]!r}")
         if not found:
             warned = (
                 "no column of obs tells the time: the order of the cells was kept; pass time='pseudotime' or such",
@@ -132,7 +172,7 @@ def _of_anndata(X: Any, time: Hashable | None) -> Frame:
     return Frame(cells, notes=tuple(notes), warnings=warned, place=lambda row, _: f", cell {row}")
 
 
-def with_observations(X: Any, frame: Frame, time: Hashable | None, trajectory: Hashable | None) -> Frame:
+def _with_observations(X: Any, frame: Frame, time: Hashable | None, trajectory: Hashable | None) -> Frame:
     """A frame of AnnData with the columns of `obs` that tell time and trajectories in front."""
     wanted = [time] if time is not None else [name for name in X.obs.columns if says_time(name)][:1]
     if trajectory is not None:
@@ -158,6 +198,8 @@ def _time_dimension(X: Any, time: Hashable | None) -> str | None:
         for dim in dims:
             if test(dim):
                 return dim
+    if _is_dataset(X) and len(dims) == 1:
+        return dims[0]
     dated = [dim for dim in dims if dim in X.coords and np.asarray(X.coords[dim].values).dtype.kind in "mM"]
     return dated[0] if dated else None
 
@@ -178,6 +220,11 @@ def _of_data_array(X: Any, time: Hashable | None) -> list[Frame]:
     if len(others) not in (1, 2):
         raise InputError(f"X has the dimensions {dims}; expected time and series, and perhaps trajectories")
     series = others[-1]
+    if len(others) == 2 and all(_POSITION.fullmatch(dim) for dim in others):
+        raise InputError(
+            f"X has the dimensions {dims}, where {others[0]!r} and {others[1]!r} are places: make each place a series by"
+            f" X.stack(series={tuple(others)})"
+        )
     if len(others) == 2:
         texts = [dim for dim in others if dim in X.coords and np.asarray(X.coords[dim].values).dtype.kind in "OUT"]
         series = next(
@@ -231,11 +278,3 @@ def _of_dataset(X: Any, time: Hashable | None) -> list[Frame]:
         )
         for number, parts in enumerate(zip(*arrays, strict=True))
     ]
-
-
-def all_frames(X: Any, time: Hashable | None, trajectory: Hashable | None) -> list[Frame] | None:
-    """`frames_of`, with the columns of `obs` where X is AnnData."""
-    if _is_anndata(X):
-        [frame] = frames_of(X, time) or []
-        return [with_observations(X, frame, time, trajectory)]
-    return frames_of(X, time)

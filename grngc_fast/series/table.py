@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,6 +144,8 @@ def _of_arrays(X: Any, names: Sequence[str] | None, missing: str) -> SeriesTable
     if len(widths) > 1:
         raise InputError(f"the trajectories have different numbers of series: {widths}; all need the same columns")
     reading = Reading(None, "steps in rows", sum(map(len, arrays)), widths[0], None, None, len(arrays), len(arrays))
+    if missing != "error":
+        reading = replace(reading, n_missing=sum(int(np.isnan(a).sum()) for a in arrays))
     return SeriesTable(arrays, *_names(names, None, widths[0]), reading=reading)
 
 

@@ -165,7 +165,7 @@ def _all_read(column: pd.Series[Any], times: Times) -> Times | NoTime:
 
 
 def _from_text(column: pd.Series[Any]) -> Times | NoTime:
-    text = column.map(lambda cell: "" if cell is None or cell is pd.NaT or cell != cell else str(cell).strip())
+    text = column.map(lambda cell: "" if _is_nothing(cell) else str(cell).strip())
     plain = pd.to_numeric(text, errors="coerce")
     if len(text) and plain.notna().all():
         return _numbers(plain)
@@ -176,6 +176,10 @@ def _from_text(column: pd.Series[Any]) -> Times | NoTime:
     readable = plain.notna() | text.map(lambda cell: bool(_COUNTED.fullmatch(cell) or _DATE.fullmatch(cell)))
     row = int(np.argmin(readable.to_numpy(bool))) if len(text) else 0
     return NoTime(row, text.iloc[row] if len(text) else "", int(readable.sum()))
+
+
+def _is_nothing(cell: Any) -> bool:
+    return cell is None or cell is pd.NaT or cell is pd.NA or (isinstance(cell, float) and cell != cell)
 
 
 def _counted(text: pd.Series[Any]) -> Times | None:
