@@ -120,6 +120,20 @@ def test_what_is_odd_about_values(tmp_path, inspect):
     assert "series 'e' rises at every step" in inspect(table(tmp_path / "x.csv", X, "abcdef"))["look at"][0]
 
 
+def test_values_that_stand_for_missing_ones_are_doubted(tmp_path, inspect):
+    X = series()
+    X[[3, 20], 1] = -999
+    X[7, 2] = 9.96921e36
+    told = inspect(table(tmp_path / "x.csv", X, "abcd"))
+    assert "series 'b' and 1 more series holds -999" in told["look at"][0]
+    assert told["look at"][0].endswith("pass --missing-value='-999'")
+    told = inspect(table(tmp_path / "x.csv", X, "abcd"), "--missing-value=-999", "--missing", "drop")
+    assert "series 'c' holds 9.96921e+36" in told["look at"][0]
+    assert not any(
+        "-99" in text for text in inspect(table(tmp_path / "x.csv", series() * 500 - 99, "abcd")).get("look at", [])
+    )
+
+
 def test_a_table_that_lies_the_wrong_way_is_told(tmp_path, inspect):
     told = inspect(table(tmp_path / "x.csv", series(30), "abcd"), "--transpose")
     assert any("named by a number" in text and text.endswith("--transpose") for text in told["look at"])

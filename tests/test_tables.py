@@ -228,13 +228,15 @@ def test_bad_transposed_text_is_refused_with_its_place(tmp_path: Path) -> None:
 def test_foreign_bytes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"a,\x81\n1,2\n")
     (tmp_path / "excel.csv").write_bytes("a,b\n1,2\n".encode("utf-16")[:-1])
+    (tmp_path / "book.csv").write_bytes(b"PK\x03\x04" + bytes(range(256)))
+    (tmp_path / "data.csv").write_text('{"a": [1, 2]}')
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(lines(",").encode())[:-12])
-    (tmp_path / "plain.csv.gz").write_text(lines(","))
     for name, message in [
         ("latin.csv", "not UTF-8"),
         ("excel.csv", "UTF-16"),
+        ("book.csv", "a workbook or a zip archive under the name of a text file"),
+        ("data.csv", "holds JSON"),
         ("cut.csv.gz", "not a complete gzip file"),
-        ("plain.csv.gz", "not a complete gzip file"),
     ]:
         with pytest.raises(InputError, match=message):
             read_table(tmp_path / name)

@@ -114,6 +114,9 @@ SPELLED = {
     "day": dates("%d-%b", "2020-01-05"),
 }
 
+TWO_LEVELS = ("columns in two levels", "two rows of names", "two levels of names")
+UNITS = text(("time", range(N_STEPS))).split("\n", 1)
+
 FILES = [
     # time columns out of order
     Case("time shuffled", text(("time", SHUFFLED), rows=SHUFFLED), noted="sorted by 'time'", dropped=("time",)),
@@ -212,6 +215,19 @@ FILES = [
     Case("old Mac line ends", text(newline="\r")),
     Case("thousands", text(values=lambda v: f'"{v:,.3f}"')),
     Case("a title above", "Plate 5\n\n" + text(), noted="title"),
+    Case("units below the header", f"{UNITS[0]}\n(h),nM,(nM),%\n{UNITS[1]}", noted="was taken for units"),
+    Case("two rows of names", text().replace("a,b,c", "x,x,x\na,b,c"), noted="was taken for units"),
+    Case("two levels of names", text(("", range(N_STEPS))).replace(",a,b,c", "k,x,x,x\nm,a,b,c"), noted="was taken for units"),
+    Case("the header twice", text(rows=range(6)) + text(rows=range(6, 12)), rows=HALVES, noted="the header is there 2 times"),
+    Case("thousands of Switzerland", text(values=lambda v: f"{v:,.3f}".replace(",", "'"))),
+    Case("thousands of France", text(delimiter=";", values=lambda v: comma(round(v, 3)) if abs(v) < 1000 else
+         f"{v:,.3f}".replace(",", "\u202f").replace(".", ","))),
+    Case("thousands with a blank", text(values=lambda v: f'"{v:,.3f}"'.replace(",", " "))),
+    Case("two byte-order marks", "\ufeff\ufeff" + text()),
+    Case("UTF-16 without a mark", text(delimiter="\t").encode("utf-16-le"), suffix=".txt"),
+    Case("gzip that is none", text().encode(), suffix=".csv.gz", warned="is not packed"),
+    Case("gzip under another name", gzip.compress(text().encode())),
+    Case("a row called mean", text(("", [*LABELS[:11], "mean"])), warned="rows called 'mean'"),
     # comments
     Case("a comment above", text(before="# made by a script\n")),
     Case("several comments and units", text(before="# made by, a script\n#\n# units, mV, mV\n")),
@@ -258,13 +274,15 @@ class _Dataset(Standin):
 
 def dataset(variables: dict[str, Standin], **coords: Any) -> _Dataset:
     held = {name: Standin(values=np.asarray(cells)) for name, cells in coords.items()}
-    return _Dataset(data_vars=variables, coords=held, dims={"time": N_STEPS})
+    return _Dataset(data_vars=variables, coords=held, dims=dict.fromkeys(coords, N_STEPS))
 
 
 class _Sparse(Standin):
     def toarray(self) -> Any:
         return self.dense
 
+
+RECORDS = frame(SHUFFLED).assign(time=SHUFFLED)
 
 OBJECTS = [
     Case("a frame", frame()),
@@ -298,6 +316,23 @@ OBJECTS = [
     Case("AnnData without a time", anndata(CLEAN, pd.DataFrame(index=LABELS)), warned="order of the cells was kept"),
     Case("a DataArray", data_array(CLEAN[SHUFFLED].T, ("gene", "time"), gene=NAMES, time=dated[SHUFFLED]), noted="sorted"),
     Case("a DataArray of trajectories", data_array(CLEAN.reshape(2, 6, 3), ("run", "time", "series"), series=NAMES), rows=HALVES),
+    Case("a list of AnnData", [anndata(CLEAN[SHUFFLED], pd.DataFrame({"pseudotime": SHUFFLED / 11}, index=LABELS))],
+         noted="sorted"),
+    Case("a mapping of AnnData by option", {"p": anndata(CLEAN[SHUFFLED], pd.DataFrame({"order": SHUFFLED}, index=LABELS))},
+         options={"time": "order"}, noted="sorted"),
+    Case("AnnData of two times", anndata(CLEAN[SHUFFLED], pd.DataFrame({"dpt_pseudotime": SHUFFLED / 11, "latent_time": 1.0},
+         index=LABELS)), noted="'dpt_pseudotime' was taken before 'latent_time'"),
+    Case("a mapping of Series with dates", {name: pd.Series(CLEAN[SHUFFLED, k], dated[SHUFFLED]) for k, name in enumerate(NAMES)},
+         noted="sorted"),
+    Case("a mapping of Series in other orders", {name: frame(index=dated)[name].iloc[np.roll(SHUFFLED, k)] for k, name in
+         enumerate(NAMES)}),
+    Case("records", RECORDS.to_dict("records"), noted="sorted by 'time'"),
+    Case("a structured array", RECORDS.to_records(index=False), noted="sorted by 'time'"),
+    Case("a mapping of arrays", {"p": CLEAN[:6], "q": CLEAN[6:]}, rows=HALVES),
+    Case("tables of other steps", [frame(range(6)).assign(time=range(6)), frame(range(6, 12)).assign(time=np.arange(6) * 10)],
+         rows=HALVES, warned="steps of 1 and another of 10"),
+    Case("a Dataset of one dimension", dataset({name: data_array(CLEAN[:, k], ("index",)) for k, name in enumerate(NAMES)},
+         index=range(N_STEPS))),
     Case("a Dataset", dataset({**{name: data_array(CLEAN[SHUFFLED, k], ("time",)) for k, name in enumerate(NAMES)},
          "depth": data_array(np.ones(4), ("layer",))}, time=SHUFFLED), noted="sorted", dropped=("depth",)),
 ]  # fmt: skip
@@ -312,7 +347,7 @@ def check(case: Case, read: Callable[[], SeriesTable]) -> None:
     assert [len(t) for t in table.trajectories] == [len(rows) for rows in case.rows]
     for trajectory, rows in zip(table.trajectories, case.rows, strict=True):
         assert_array_equal(trajectory, CLEAN[rows])
-    names = {"Windows-1252": ("a", "b", "µ"), "columns in two levels": ("x a", "x b", "x c")}.get(case.name, NAMES)
+    names = {"Windows-1252": ("a", "b", "µ"), **dict.fromkeys(TWO_LEVELS, ("x a", "x b", "x c"))}.get(case.name, NAMES)
     assert table.names == (names if table.named else ("x0", "x1", "x2"))
     reading = table.reading
     assert reading is not None
@@ -378,7 +413,26 @@ def in_h5ad(path: Path) -> None:
         batch["codes"], batch["categories"] = (SHUFFLED >= 6).astype(np.int8), ["p", "q"]
 
 
+def in_second_sheet(path: Path) -> None:
+    pytest.importorskip("openpyxl", reason="the extra io is not installed")
+    with pd.ExcelWriter(path) as book:
+        pd.DataFrame({"about": ["see the paper", "12 steps"]}).to_excel(book, sheet_name="README", index=False)
+        units = pd.DataFrame([["mV", "mV", "%"]], columns=list(NAMES))
+        pd.concat([units, frame()]).to_excel(book, sheet_name="data", index=False)
+
+
+def in_npz_with_time(path: Path) -> None:
+    np.savez(path, X=CLEAN[SHUFFLED], time=SHUFFLED, names=np.array(NAMES))
+
+
+def in_structured_npy(path: Path) -> None:
+    np.save(path, RECORDS.to_records(index=False))
+
+
 KEPT = [
+    Case("a workbook with remarks first and units", in_second_sheet, suffix=".xlsx", noted="sheet 'data' was read"),
+    Case("NPZ with the time apart", in_npz_with_time, suffix=".npz", noted="sorted by 'time'", dropped=("time",)),
+    Case("a structured NPY", in_structured_npy, suffix=".npy", noted="sorted by 'time'", dropped=("time",)),
     Case("a workbook with a title and dates", in_workbook, suffix=".xlsx", noted="the others are 'notes'"),
     Case("a workbook, turned", in_turned_workbook, suffix=".xlsx", warned="order 0, 2, 4, 6", options={"transpose": True}),
     Case("Parquet with an index of dates", in_parquet, suffix=".parquet", noted="sorted by 'when'"),
@@ -396,7 +450,7 @@ def test_files_of_other_kinds_read_as_the_clean_table(tmp_path: Path, case: Case
 
 
 def test_missing_values_stay_where_they_may(tmp_path: Path) -> None:
-    marks = ["", "NA", "NaN", "nan", ".", "-999", "#N/A", "null", "-", "?"]
+    marks = ["", "NA", "NaN", "nan", ".", "-999", "#N/A", "null", "n.d.", "--"]
     rows = text().split("\n")
     for k, mark in enumerate(marks, 1):
         cells = rows[k].split(",")
@@ -433,6 +487,22 @@ def test_missing_values_stay_where_they_may(tmp_path: Path) -> None:
         (frame().assign(time=[*range(11), None]), "row 11: the time column 'time' is empty"),
         (frame(index=pd.Index(LABELS, name="gene")), r"column 'gene' holds labels.*X\.T"),
         ([frame(), frame().rename(columns={"c": "z"})], "trajectory 1 lacks 'c' and has 'z' besides"),
+        (frame().iloc[:0], "X has no rows"),
+        ([frame(), frame().iloc[:0]], "trajectory 1 has no rows"),
+        ("table.csv", "'table.csv'; read a file by grngc_fast.datasets.read_table"),
+        (list(frame().T.to_dict("series").values()), r"list of pandas Series.*pd\.concat"),
+        (frame().set_axis([None, "b", "c"], axis=1), "X: column 1 has no name"),
+        (frame().assign(d=[[1, 2]] * 12), r"column 'd' holds labels such as '\[1, 2\]'"),
+        (frame().astype(object).replace(CLEAN[0, 0], "BDL"), r"'BDL'.*pass missing_values=\['BDL'\]"),
+        (anndata(None, pd.DataFrame(index=LABELS)), "X has no matrix"),
+        (
+            anndata(CLEAN, pd.DataFrame({"pseudotime": [np.nan, *range(11)]})),
+            "cell 0: .*'pseudotime' is empty; fill it in, or drop",
+        ),
+        (
+            data_array(CLEAN.reshape(3, 4, 3), ("time", "lat", "lon")),
+            r"are places: .*X\.stack\(series=\('lat', 'lon'\)\)",
+        ),
         ([frame(), CLEAN], "mixes tables with names and arrays"),
         (data_array(CLEAN, ("p", "q")), "none of which is called time"),
         ({"a": np.arange(3.0), "b": np.arange(4.0)}, r"different lengths: \[3, 4\]"),
@@ -449,6 +519,34 @@ def test_a_column_that_tells_nothing_but_is_called_time_is_left_out_aloud() -> N
             table = as_series_table(frame().assign(time=cells))
         assert_array_equal(table.trajectories[0], CLEAN)
         assert table.reading is not None and [name for name, _ in table.reading.dropped] == ["time"]
+
+
+def test_what_a_mask_hides_is_missing() -> None:
+    whole = np.ma.masked_greater(CLEAN.reshape(2, 6, 3), 100)
+    with pytest.raises(InputError, match="masked array with values missing"):
+        as_series_table(whole)
+    table = as_series_table(whole, missing="drop")
+    expected = np.where(CLEAN > 100, np.nan, CLEAN)
+    assert_array_equal(np.concatenate(table.trajectories), expected)
+    assert table.reading is not None and table.reading.n_missing == int(np.isnan(expected).sum()) > 0
+
+
+def test_names_that_are_numbers_or_mixed_are_kept() -> None:
+    assert as_series_table(frame().set_axis([7157, 672, 675], axis=1)).names == ("7157", "672", "675")
+    assert as_series_table(frame().set_axis([1, "b", ("c", 2)], axis=1)).names == ("1", "b", "('c', 2)")
+    assert not as_series_table(pd.DataFrame(CLEAN)).named
+
+
+def test_labels_of_trajectories_that_may_be_series_are_doubted(tmp_path: Path) -> None:
+    for name in ("subject_id", "State"):
+        with pytest.warns(
+            DataWarning, match=f"'{name}' was taken for a series, though its 2 numbers.*trajectory='{name}'"
+        ):
+            as_series_table(frame().assign(**{name: [1] * 6 + [2] * 6}))
+    (tmp_path / "t.csv").write_text("country,2001,2002,2003\nA,1,2,3\nB,3,2,5\n")
+    with pytest.raises(InputError, match="each row seems to be a series: pass transpose=True"):
+        read_table(tmp_path / "t.csv")
+    assert read_table(tmp_path / "t.csv", transpose=True).names == ("A", "B")
 
 
 LONG = np.random.default_rng(3).normal(size=(60, 3))

@@ -37,7 +37,9 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         "--decimal", choices=[".", ","], help="mark of decimals in a text table; recognised if not given"
     )
     parser.add_argument("--comment", metavar="C", help="what starts a line of text that is no row (#)")
-    parser.add_argument("--sheet", metavar="NAME", help="sheet of a workbook, by name or number from 0 (the first)")
+    parser.add_argument(
+        "--sheet", metavar="NAME", help="sheet of a workbook, by name or number from 0 (the first with numbers)"
+    )
     parser.add_argument("--transpose", action="store_true", help="rows are series (genes) and columns time steps")
     parser.add_argument("--time-column", metavar="NAME", help="column that tells the time; recognised if not given")
     parser.add_argument("--drop-constant", action="store_true", help="leave out series that never change")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from ..series.time_names import says_time
 
 
 def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -43,7 +44,7 @@ def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 def sole_array(path: Path, arrays: dict[str, NDArray[Any]], key: str) -> NDArray[Any]:
     """The array under `key`, else the only one beside `names`."""
-    others = [k for k in arrays if k != "names"]
+    others = [k for k in arrays if k != "names" and not says_time(k)]
     if key in arrays:
         return arrays[key]
     if len(others) != 1:
@@ -70,6 +71,10 @@ def read_arrays(path: Path, transpose: bool) -> tuple[NDArray[Any], list[str] | 
         )
     X = X.swapaxes(-1, -2) if transpose else X
     names = [str(n) for n in arrays["names"].ravel()] if "names" in arrays else None
+    key = next((key for key in arrays if says_time(key)), None)
+    if key is not None and X.ndim == 2 and arrays[key].shape == X.shape[:1] and arrays[key].dtype.kind in "fiu":
+        names = [key, *(names if names is not None else (f"x{k}" for k in range(X.shape[1])))]
+        X = np.column_stack([arrays[key], X])
     if names is not None and len(names) != X.shape[-1]:
         raise InputError(f"{path} has {len(names)} names for {X.shape[-1]} series (shape {X.shape}); is it transposed?")
     return X, names

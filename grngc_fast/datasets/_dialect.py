@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from ..series.time_names import may_number_rows, may_say_time
+from ..series.time_names import are_years, may_number_rows, may_say_time
 from ._lines import is_number, is_text, split_cells
 
 _IDENTIFIERS = frozenset({"entrez_gene_id", "entrezid", "entrez", "gene_id", "geneid", "description"})
@@ -16,6 +16,7 @@ _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _GROUPED_BY_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+")
 _GROUPED_BY_COMMAS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+_GROUPED_BY_QUOTES = re.compile(r"[+-]?[1-9]\d{0,2}(?:'\d{3})+(?:[.,]\d+)?")
 _PERHAPS_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 _CORNERS = re.compile(
     r"|genes?|ids?|names?|orf|symbols?|probes?|id_ref|series|variables?|gene_?(id|name|symbol)s?", re.IGNORECASE
@@ -53,6 +54,8 @@ def number_marks(rows: Sequence[Sequence[str]], delimiter: str | None) -> Marks:
     points = any(_POINT.fullmatch(cell) for cell in cells)
     if any(_GROUPED_BY_POINTS.fullmatch(cell) for cell in cells):
         return Marks(",", ".")
+    if any(_GROUPED_BY_QUOTES.fullmatch(cell) for cell in cells):
+        return Marks("." if points or not any("," in cell for cell in cells) else ",", "'")
     commas = [cell for cell in cells if _COMMA.fullmatch(cell) or _GROUPED_BY_COMMAS.fullmatch(cell)]
     if not commas:
         return Marks()
@@ -76,9 +79,34 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     if same and texts[0] and not any(texts[1:]) and len(first) > 1 and all(is_text(row[0]) for row in same):
         # labels in front of every row: a header only if the rest of this row is no data
         corner = _CORNERS.fullmatch(first[0]) or may_number_rows(first[0]) or may_say_time(first[0])
-        return bool(corner)
+        return bool(corner) or are_years(first[1:])
     decimals = any(is_number(cell) and not cell.lstrip("+-").isdigit() for cell in first)
     return not decimals or 2 * sum(texts) >= len(first)
+
+
+def units_below(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row below the header is of units, or a second header: text above nothing but numbers."""
+    if len(rows) < 3 or len(rows[0]) != len(head):
+        return False
+    texts = [is_text(cell) and not re.match(r"[\W_]*\d", cell) for cell in rows[0]]
+    below = [
+        [is_number(cell) or bool(_COMMA.fullmatch(cell)) for cell in row] for row in rows[1:] if len(row) == len(head)
+    ]
+    columns = [k for k in range(len(head)) if below and sum(row[k] for row in below) > len(below) / 2]
+    return (
+        len(columns) > 1
+        and all(texts[k] or not rows[0][k] for k in columns)
+        and 2 * sum(texts[k] for k in columns) > len(columns)
+    )
+
+
+def with_units(head: Sequence[str], units: Sequence[str], first: str) -> list[str]:
+    """The header, with what is below it only where that tells columns of one name apart; `first` is the first cell of values."""
+    joined = [f"{name} {unit}".strip() for name, unit in zip(head, units, strict=True)]
+    if len(set(head)) == len(head) or len(set(joined)) < len(joined):
+        return list(head)
+    # in front of two levels of names pandas writes those of the levels
+    return ["", *joined[1:]] if first == "0" else joined
 
 
 def _all_but_corner(first: Sequence[str]) -> bool:

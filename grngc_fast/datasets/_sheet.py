@@ -12,8 +12,9 @@ import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import Frame, is_missing_mark
-from ._dialect import is_header, turned_layout
+from ._dialect import is_header, turned_layout, units_below, with_units
 from ._grid import Grid, series_in_rows, steps_in_rows, with_header_in_place
+from ._lines import is_number
 
 _ENGINES = {".xlsx": "openpyxl", ".xlsm": "openpyxl", ".xls": "xlrd", ".ods": "odf"}
 
@@ -35,7 +36,10 @@ def read_sheet_frame(
     while len(texts) > 3 and title < len(texts) - 2 and widths[title] == 1 and sorted(widths)[len(widths) // 2] > 2:
         title += 1
     if title:
-        notes = (*notes, f"{title} title row{'s' * (title > 1)} above the table left out: {texts[0][0][:40]!r}")
+        notes = (
+            *notes,
+            f"{title} title row{'s' * (title > 1)} above the table left out: {next(filter(None, texts[0]))[:40]!r}",
+        )
     kept, texts = kept[title:], texts[title:]
     n_labels = 1
     if transpose:
@@ -43,7 +47,11 @@ def read_sheet_frame(
     else:
         has_head = is_header(texts[0], texts[1:6])
     head = texts[0] if has_head else None
-    rows = kept[has_head:]
+    first = int(has_head)
+    if head is not None and not transpose and units_below(head, texts[1:]):
+        notes = (*notes, f"row {kept[1] + 1} below the header, with {', '.join(texts[1])[:40]!r}, was taken for units")
+        head, first = with_units(head, texts[1], texts[2][0]), 2
+    rows = kept[first:]
     if not rows:
         raise InputError(f"{path} holds a header and no values; expected rows below it")
     body = cells.iloc[rows].reset_index(drop=True)
@@ -84,14 +92,16 @@ def _cells(path: Path, sheet: str | int | None) -> tuple[pd.DataFrame, tuple[str
                 raise InputError(f"{path} has no sheet {number}; its {len(names)} sheets are {', '.join(names)}")
             if sheet is not None and number is None and sheet not in names:
                 raise InputError(f"{path} has no sheet {sheet!r}; its sheets are {', '.join(map(repr, names))}")
-            chosen = names[0] if sheet is None else names[number] if number is not None else str(sheet)
-            cells = pd.read_excel(book, chosen, header=None, dtype=object, keep_default_na=False, na_values=[""])
+            named = names[number] if number is not None else None if sheet is None else str(sheet)
+            chosen, cells = _first_table(book, names if named is None else [named])
     except ImportError as error:
         raise InputError(f'reading {path} needs {engine}: pip install "grngc-fast[io]" {engine}') from error
     except InputError:
         raise
     except Exception as error:  # each engine has errors of its own for a broken workbook
-        raise InputError(f"{path} is not a readable workbook ({error}); save it again") from error
+        raise InputError(
+            f"{path} is not a readable workbook ({error}); save it again, or give it the suffix .csv or .tsv if it is text"
+        ) from error
     others = [name for name in names if name != chosen]
     notes = (
         (f"sheet {chosen!r} was read; the others are {', '.join(map(repr, others))}",)
@@ -99,6 +109,18 @@ def _cells(path: Path, sheet: str | int | None) -> tuple[pd.DataFrame, tuple[str
         else ()
     )
     return pd.DataFrame(cells), notes
+
+
+def _first_table(book: pd.ExcelFile, names: Sequence[str]) -> tuple[str, pd.DataFrame]:
+    """The first sheet with rows of numbers, so that one of remarks is passed over; else the first."""
+    first: pd.DataFrame | None = None
+    for name in names:
+        cells = pd.read_excel(book, name, header=None, dtype=object, keep_default_na=False, na_values=[""])
+        numbers = cells.map(lambda cell: (isinstance(cell, (int, float)) and cell == cell) or is_number(str(cell)))
+        if len(names) == 1 or (numbers.sum(axis=1) > 1).sum() > 1:
+            return name, cells
+        first = cells if first is None else first
+    return names[0], pd.DataFrame() if first is None else first
 
 
 def _as_text(cell: Any) -> str:

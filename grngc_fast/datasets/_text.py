@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import MISSING_MARKS, Frame
-from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout
+from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout, units_below, with_units
 from ._grid import Grid, ragged, series_in_rows, steps_in_rows, with_header_in_place
 from ._lines import is_comment, read_text, split_cells
 
@@ -166,6 +166,21 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
     if first >= len(rows):
         below = "series" if options.transpose else "time step"
         raise InputError(f"{path} holds a header and no values; expected one row per {below} below it")
+    if head is not None and first == 1 and not options.transpose:
+        again = re.compile(rf"\n{re.escape(rows[0].line)}(?=\n|\Z)")
+        n_again = len(again.findall(text, rows[0].start + len(rows[0].line)))
+        if n_again:
+            # blanks of the same length, so that no place moves; they set trajectories apart
+            start = rows[0].start + len(rows[0].line)
+            text = text[:start] + again.sub(lambda match: "\n" + " " * (len(match[0]) - 1), text[start:])
+            notes.append(f"the header is there {n_again + 1} times, and a trajectory begins below each")
+            rows = [rows[0], *(row for row in rows[1:] if row.line != rows[0].line)]
+            cells = [split_cells(row.line, delimiter) for row in rows]
+        if units_below(head, cells[1:]):
+            notes.append(
+                f"line {rows[1].number} below the header, with {rows[1].line[:40].strip()!r}, was taken for units"
+            )
+            head, first = with_units(head, cells[1], cells[2][0]), 2
     source = _Source(path, text, delimiter, comments, rows[first].number, rows[first].start)
     marks = number_marks(cells[first:], delimiter) if options.decimal is None else Marks(options.decimal)
     typed = {0: object} if options.transpose else _kept_as_text(head, cells[first], options.trajectory_column)

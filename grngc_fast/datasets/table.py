@@ -78,7 +78,7 @@ def read_table(
     missing : "error" refuses missing values (empty, NA, NaN, null, `.`, `-`, `?`); with "drop" and "interpolate" they stay NaN.
     missing_values : further values that stand for missing ones, such as -999.
     gaps : "cut" cuts trajectories where steps of a regular time axis are missing; "ignore" leaves them whole.
-    sheet : name or number (from 0) of the sheet of a workbook; default: the first.
+    sheet : name or number (from 0) of the sheet of a workbook; default: the first that holds rows of numbers.
     comment : what starts a line of a text file that is no row; default `#` (and `!`, as in files of GEO), "" for none.
 
     Returns

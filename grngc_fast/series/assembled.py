@@ -15,7 +15,7 @@ from .columns import Layout, duplicates, lay_out
 from .frame import Frame
 from .numbers import numbers_of, refuse_missing
 from .reading import Orientation, Reading
-from .time_axis import Gaps, Pieces, as_found, in_time
+from .time_axis import Gaps, Pieces, as_found, in_time, with_notes
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ def assembled(
         trajectories += [_taken(values, rows) for rows in pieces.rows]
         origin += [before + number for number in pieces.origin]
         found.append(pieces)
+    found = _with_steps_compared(found)
     reading = _reading(frames, layouts, found, source, orientation)
     reading = replace(reading, n_missing=sum(int(np.isnan(part).sum()) for part in trajectories))
     names = tuple(layouts[0].names) if frames[0].named else None
@@ -150,6 +151,17 @@ def _pieces(frame: Frame, layout: Layout, values: NDArray[Any], options: Assembl
     if layout.times is None:
         return as_found(trajectories)
     return in_time(layout.times, trajectories, values, layout.time_name, gaps=options.gaps, of_headers=frame.of_headers)
+
+
+def _with_steps_compared(found: list[Pieces]) -> list[Pieces]:
+    """Warn where the time axes of several tables have other steps."""
+    steps = {(p.axis.step, p.axis.unit) for p in found if p.axis is not None and p.axis.step is not None}
+    sizes = sorted(size for size, _ in steps if size is not None)
+    if len({unit for _, unit in steps}) != 1 or sizes[-1] <= 1.01 * sizes[0]:
+        return found
+    unit = f" {unit}" if (unit := next(iter(steps))[1]) else ""
+    text = f"one trajectory has steps of {sizes[0]:g}{unit} and another of {sizes[-1]:g}{unit}: a lag means another time in each"
+    return [with_notes(found[0], warned=[text]), *found[1:]]
 
 
 def _given_trajectories(frame: Frame, layout: Layout, length: int | None) -> list[NDArray[np.intp]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .frame import Frame, is_missing_mark, shown
 from .numbers import almost_number, is_plain, labels_message, parsed
-from .time_names import may_number_rows, may_say_time, says_time, unit_in
+from .time_names import are_years, may_number_rows, may_say_time, says_time, unit_in
 from .time_values import NoTime, Times, joined, read_date_parts, read_times, read_times_and_rest
 
 _NAMES_OF_SERIES = re.compile(
@@ -449,7 +449,8 @@ class _Finder:
             raise InputError(labels_message(self.frame, column.name, first))
         names = [self.names[p] for p in self.left if p != column.position]
         times = read_times(names) if len(names) > 1 else None
-        if self.frame.named and isinstance(times, Times) and (times.named_units or times.dates is not None):
+        told = isinstance(times, Times) and (times.named_units or times.dates is not None)
+        if self.frame.named and (told or are_years(names)):
             some = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
             turned = "transpose=True" if self.frame.from_file else "X.T"
             raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,9 @@ from .table import SeriesTable
 RISING_STEPS = 5
 # Names of each kind that are kept.
 SHOWN = 20
+# What files write for a missing value, and the least of what fills gaps in files of the atmosphere.
+MARKS = frozenset([-99.0, -999.0, -9999.0, -99999.0, -99.9, -99.99, -999.9, -999.99, 9999.0, 99999.0, 999999.0])
+FILL = 1e20
 # The largest value over the median of a series that is spread over powers of ten.
 WIDE = 100.0
 
@@ -38,6 +41,7 @@ class TableSummary:
     counts : all values are whole numbers, none negative, and some above 1.
     wide : nothing is negative, and in half of the series the largest value is `WIDE` times the median or more.
     n_rising, rising : series that rise at every step, of five steps or more.
+    marks : (series, value) of those whose lowest or highest value is one that files write for a missing one, far from the rest.
     numbered : all names are numbers that are no places in a row, as where a row of values was taken for the header.
     """
 
@@ -61,6 +65,7 @@ class TableSummary:
     n_rising: int
     rising: tuple[str, ...]
     numbered: bool
+    marks: tuple[tuple[str, float], ...] = ()
 
     def settings(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -77,6 +82,13 @@ class TableSummary:
         texts = [f"series {name!r} rises at every step; if it is the time, remove the column" for name in self.rising]
         if self.n_rising > len(self.rising):
             texts.append(f"{self.n_rising - len(self.rising)} more series rise at every step")
+        if self.marks:
+            name, value = self.marks[0]
+            more = f" and {len(self.marks) - 1} more series" if len(self.marks) > 1 else ""
+            texts.append(
+                f"series {name!r}{more} holds {value:g}, far from its other values; if it stands for a missing one, pass"
+                f" missing_values=['{value:g}']"
+            )
         if self.numbered:
             texts.append("every series is named by a number; check which way the table runs, and transpose=True")
         return tuple(texts)
@@ -124,6 +136,18 @@ class _Columns:
         spread: NDArray[Any] = np.sqrt(np.maximum(self.square / known - (self.total / known) ** 2, 0))
         return spread
 
+    def marks(self, names: Sequence[str]) -> list[tuple[str, float]]:
+        """(series, value) of the values that look like marks of missing ones."""
+        found = []
+        for k, name in enumerate(names):
+            for value in (self.low[k], self.high[k]):
+                if value in MARKS or value >= FILL:
+                    rest = np.concatenate([part[:, k] for part in self.values])
+                    rest = rest[~np.isnan(rest) & (rest != value)]
+                    if len(rest) and 5 * np.abs(rest).max() < abs(value):
+                        found.append((name, float(value)))
+        return found
+
     def medians(self) -> NDArray[Any]:
         """(width,) of the values that are known; 0 where none is."""
         every = np.concatenate(self.values)
@@ -143,6 +167,7 @@ def summarise(table: SeriesTable) -> TableSummary:
     duplicated: list[tuple[str, str]] = []
     rising: list[str] = []
     spreads: list[tuple[str, float]] = []
+    marks: list[tuple[str, float]] = []
     zeros, whole, least, greatest, wide = 0, True, np.inf, -np.inf, 0
     changed = [np.zeros(max(0, length - 1), dtype=bool) for length in lengths]
     for columns in _blocks(table):
@@ -161,6 +186,7 @@ def summarise(table: SeriesTable) -> TableSummary:
             for name, size, low, high in zip(own, found.spread, found.low, found.high, strict=True)
             if low < high
         ]
+        marks += found.marks(own)
         for name, digest in zip(own, found.digests, strict=True):
             first = seen.setdefault(digest.digest(), name)
             if first != name:
@@ -192,6 +218,7 @@ def summarise(table: SeriesTable) -> TableSummary:
         n_rising=len(rising) if long_enough else 0,
         rising=tuple(rising[:SHOWN]) if long_enough else (),
         numbered=table.named and all(_is_measurement(name) for name in names),
+        marks=tuple(marks[:SHOWN]),
     )
 
 

@@ -242,6 +242,12 @@ def _sentences(
         (warned if said.repeated > 0.1 * len(numbers) else notes).append(
             text + "; if they are replicates, name a column that tells trajectories apart"
         )
+    steps = [usual for piece in pieces if (usual := _usual_step([np.diff(numbers[piece])])) is not None]
+    if step is None and len(pieces) > 1 and len(steps) == len(pieces) and max(steps) > (1 + _SAME_STEP) * min(steps):
+        warned.append(
+            f"{called} has steps of {min(steps):g} in one trajectory and of {max(steps):g} in another: a lag means another time"
+            " in each"
+        )
     if n_longer and gaps == "cut":
         notes.append(
             f"{called} has {n_longer} gap{'s' * (n_longer > 1)}: {_lengths('pieces', lengths)}, which windows do not cross"

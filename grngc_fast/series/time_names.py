@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from itertools import pairwise
 
 _UNIT_IN_BRACKETS = re.compile(r"\s*[\[(][^\])]*[\])]\s*$")
 _APART = re.compile(r"[\s_.\-]+")
@@ -43,6 +44,14 @@ def may_say_time(name: Hashable) -> bool:
 def may_number_rows(name: Hashable) -> bool:
     """No name, `Unnamed: 0`, `index`, `row.names`, ...: perhaps the numbers of the rows."""
     return _NUMBERS_ROWS.fullmatch(_plain(name)) is not None
+
+
+def are_years(names: Sequence[str]) -> bool:
+    """2001, 2002, ...: headers of a table whose columns are years."""
+    if len(names) < 3 or not all(re.fullmatch(r"(1[5-9]|20|21)\d\d", name) for name in names):
+        return False
+    steps = {int(b) - int(a) for a, b in pairwise(names)}
+    return min(steps) > 0 and len(steps) <= 2
 
 
 def unit_in(name: Hashable) -> str | None:
