@@ -114,7 +114,7 @@ SPELLED = {
     "day": dates("%d-%b", "2020-01-05"),
 }
 
-TWO_LEVELS = ("columns in two levels", "two rows of names", "two levels of names")
+TWO_LEVELS = ("columns in two levels", "two rows of names", "two levels of names", "two levels of names and an index")
 UNITS = text(("time", range(N_STEPS))).split("\n", 1)
 
 FILES = [
@@ -218,6 +218,13 @@ FILES = [
     Case("units below the header", f"{UNITS[0]}\n(h),nM,(nM),%\n{UNITS[1]}", noted="was taken for units"),
     Case("two rows of names", text().replace("a,b,c", "x,x,x\na,b,c"), noted="was taken for units"),
     Case("two levels of names", text(("", range(N_STEPS))).replace(",a,b,c", "k,x,x,x\nm,a,b,c"), noted="was taken for units"),
+    Case("two levels of names and an index", text(("", range(N_STEPS))).replace(",a,b,c", "k,x,x,x\nm,a,b,c\ntime,,,"),
+         noted="was taken for units", dropped=("time",)),
+    Case("numbers of rows out of order", text(("index", [*COUNTED[::-1]])), warned="index of the rows is out of order"),
+    Case("headers 0 0 1 1", turned([str(k // 2) for k in range(N_STEPS)]), rows=EVENS, warned="every time 2 times",
+         options={"transpose": True}),
+    Case("a header that is no time", turned([*(f"{h}h" for h in range(11)), "pvalue"]), warned="'pvalue' is none",
+         options={"transpose": True}),
     Case("the header twice", text(rows=range(6)) + text(rows=range(6, 12)), rows=HALVES, noted="the header is there 2 times"),
     Case("thousands of Switzerland", text(values=lambda v: f"{v:,.3f}".replace(",", "'"))),
     Case("thousands of France", text(delimiter=";", values=lambda v: comma(round(v, 3)) if abs(v) < 1000 else
@@ -316,6 +323,8 @@ OBJECTS = [
     Case("AnnData without a time", anndata(CLEAN, pd.DataFrame(index=LABELS)), warned="order of the cells was kept"),
     Case("a DataArray", data_array(CLEAN[SHUFFLED].T, ("gene", "time"), gene=NAMES, time=dated[SHUFFLED]), noted="sorted"),
     Case("a DataArray of trajectories", data_array(CLEAN.reshape(2, 6, 3), ("run", "time", "series"), series=NAMES), rows=HALVES),
+    Case("a DataArray of named subjects", data_array(CLEAN.reshape(2, 6, 3), ("subject", "time", "roi"), subject=["p", "q"]),
+         rows=HALVES),
     Case("a list of AnnData", [anndata(CLEAN[SHUFFLED], pd.DataFrame({"pseudotime": SHUFFLED / 11}, index=LABELS))],
          noted="sorted"),
     Case("a mapping of AnnData by option", {"p": anndata(CLEAN[SHUFFLED], pd.DataFrame({"order": SHUFFLED}, index=LABELS))},

@@ -84,8 +84,26 @@ def is_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     return not decimals or 2 * sum(texts) >= len(first)
 
 
-def units_below(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row below the header is of units, or a second header: text above nothing but numbers."""
+def with_units(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], int]:
+    """The header, and how many of the rows below belong to it: units or a second level of names, and the name of the index.
+
+    What is below a name is added to it only where that tells columns of one name apart.
+    """
+    if not _of_units(head, rows):
+        return list(head), 0
+    below = rows[0]
+    joined = [f"{name} {unit}".strip() for name, unit in zip(head, below, strict=True)]
+    names = joined if len(set(head)) < len(head) and len(set(joined)) == len(joined) else list(head)
+    first = rows[1]
+    if is_text(first[0]) and not any(first[1:]):
+        # pandas writes the name of the index below two levels of names
+        return [first[0], *names[1:]], 2
+    # in front of the levels pandas writes their names
+    return (["", *names[1:]] if names is joined and first[0] == "0" else names), 1
+
+
+def _of_units(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row is text above nothing but numbers."""
     if len(rows) < 3 or len(rows[0]) != len(head):
         return False
     texts = [is_text(cell) and not re.match(r"[\W_]*\d", cell) for cell in rows[0]]
@@ -98,15 +116,6 @@ def units_below(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
         and all(texts[k] or not rows[0][k] for k in columns)
         and 2 * sum(texts[k] for k in columns) > len(columns)
     )
-
-
-def with_units(head: Sequence[str], units: Sequence[str], first: str) -> list[str]:
-    """The header, with what is below it only where that tells columns of one name apart; `first` is the first cell of values."""
-    joined = [f"{name} {unit}".strip() for name, unit in zip(head, units, strict=True)]
-    if len(set(head)) == len(head) or len(set(joined)) < len(joined):
-        return list(head)
-    # in front of two levels of names pandas writes those of the levels
-    return ["", *joined[1:]] if first == "0" else joined
 
 
 def _all_but_corner(first: Sequence[str]) -> bool:
@@ -138,6 +147,6 @@ def turned_layout(head: Sequence[str], sample: Sequence[Sequence[str]]) -> tuple
         return False, n_labels
     times = [float(cell) for cell in points]
     rising = len(times) > 1 and all(b > a for a, b in pairwise(times))
-    distinct = len(set(times)) == len(times) > 1 and all(time.is_integer() for time in times)
+    told = len(times) > 1 and (all(time.is_integer() for time in times) or sorted(times) == times)
     named = bool(_CORNERS.fullmatch(head[0])) or may_say_time(head[0])
-    return rising or (distinct and named), n_labels
+    return rising or (told and named), n_labels

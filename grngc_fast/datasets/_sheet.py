@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import Frame, is_missing_mark
-from ._dialect import is_header, turned_layout, units_below, with_units
+from ._dialect import is_header, turned_layout, with_units
 from ._grid import Grid, series_in_rows, steps_in_rows, with_header_in_place
 from ._lines import is_number
 
@@ -48,9 +48,14 @@ def read_sheet_frame(
         has_head = is_header(texts[0], texts[1:6])
     head = texts[0] if has_head else None
     first = int(has_head)
-    if head is not None and not transpose and units_below(head, texts[1:]):
-        notes = (*notes, f"row {kept[1] + 1} below the header, with {', '.join(texts[1])[:40]!r}, was taken for units")
-        head, first = with_units(head, texts[1], texts[2][0]), 2
+    if head is not None and not transpose:
+        head, n_units = with_units(head, texts[1:])
+        if n_units:
+            notes = (
+                *notes,
+                f"row {kept[1] + 1} below the header, with {', '.join(texts[1])[:40]!r}, was taken for units",
+            )
+            first += n_units
     rows = kept[first:]
     if not rows:
         raise InputError(f"{path} holds a header and no values; expected rows below it")

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import MISSING_MARKS, Frame
-from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout, units_below, with_units
+from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout, with_units
 from ._grid import Grid, ragged, series_in_rows, steps_in_rows, with_header_in_place
 from ._lines import is_comment, read_text, split_cells
 
@@ -176,11 +176,12 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
             notes.append(f"the header is there {n_again + 1} times, and a trajectory begins below each")
             rows = [rows[0], *(row for row in rows[1:] if row.line != rows[0].line)]
             cells = [split_cells(row.line, delimiter) for row in rows]
-        if units_below(head, cells[1:]):
+        head, n_units = with_units(head, cells[1:])
+        if n_units:
             notes.append(
                 f"line {rows[1].number} below the header, with {rows[1].line[:40].strip()!r}, was taken for units"
             )
-            head, first = with_units(head, cells[1], cells[2][0]), 2
+            first += n_units
     source = _Source(path, text, delimiter, comments, rows[first].number, rows[first].start)
     marks = number_marks(cells[first:], delimiter) if options.decimal is None else Marks(options.decimal)
     typed = {0: object} if options.transpose else _kept_as_text(head, cells[first], options.trajectory_column)

@@ -15,17 +15,12 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .frame import Frame, is_missing_mark, shown
 from .numbers import almost_number, is_plain, labels_message, parsed
-from .time_names import are_years, may_number_rows, may_say_time, says_time, unit_in
+from .time_names import are_years, may_number_rows, may_say_time, says_time, tells_apart, unit_in
 from .time_values import NoTime, Times, joined, read_date_parts, read_times, read_times_and_rest
 
 _NAMES_OF_SERIES = re.compile(
     r"genes?([ _]?(id|names?|symbols?))?|(hugo[ _])?symbols?|orf|probes?([ _]?(id|set))?|id[ _]ref|entrez([ _]?(gene[ _])?id)?"
     r"|ensembl([ _]?(gene[ _])?id)?|features?|transcripts?|proteins?|target[ _]id|series|variables?"
-)
-_TELLS_APART = re.compile(
-    r"(^|[_ .])(ids?|subject|patient|participant|trajectory|run|replicate|rep|animal|mouse|rat"
-    r"|trial|batch|experiment|unit|episode|lineage|branch|well|plate|cluster|state|condition|group|treatment)"
-    r"([_ .]?(id|no|nr|number|index))?$"
 )
 _DATE_PARTS = ("year", "month", "day", "hour", "minute", "second")
 _SUMMARY = re.compile(
@@ -363,6 +358,12 @@ class _Finder:
     def _say_of_labels(self, level: Column) -> None:
         self._refuse_names_of_series(level)
         self._doubt_summaries(level)
+        times = read_times([str(cell) for cell in level.cells])
+        if isinstance(times, NoTime) and 2 * times.n_read > len(level.cells) > 2:
+            self.found.warnings.append(
+                f"most labels are times, but {shown(times.cell)} is none: each was taken for a step, in the order they lie;"
+                " remove what is no step, so that the others are put in the order of time"
+            )
         first = shown(level.cells.iloc[0]) if len(level.cells) else ""
         if level.cells.duplicated().any():
             self.found.warnings.append(
@@ -416,7 +417,10 @@ class _Finder:
         """Numbers of the rows in a column of a file: an index that was saved with it."""
         if not _is_unnamed(column.name):
             if not _counts(column.cells):
-                return False
+                numbers = column.cells.to_numpy(np.float64, na_value=np.nan)
+                if len(numbers) < 3 or not _counts(pd.Series(np.sort(numbers) - numbers.min())):
+                    return False
+                self._say_of_numbers(np.diff(numbers), True)
             self.drop(column, "it numbers the rows", note=True)
             return True
         values = column.cells.to_numpy(np.float64, na_value=np.nan)
@@ -467,7 +471,7 @@ class _Finder:
             self._doubt_numbers_of_trajectories()
             return
         for position in self.left:
-            if not is_plain(self.dtypes[position]) or not _TELLS_APART.search(self.names[position].strip().lower()):
+            if not is_plain(self.dtypes[position]) or not tells_apart(self.names[position]):
                 continue
             column = self.column(position)
             values = column.cells.to_numpy(np.float64, na_value=np.nan)
@@ -484,7 +488,7 @@ class _Finder:
     def _doubt_numbers_of_trajectories(self) -> None:
         """A column of whole numbers called subject, run, ... that changes seldom is a label rather than a series."""
         for position in self.left:
-            if not is_plain(self.dtypes[position]) or not _TELLS_APART.search(self.names[position].strip().lower()):
+            if not is_plain(self.dtypes[position]) or not tells_apart(self.names[position]):
                 continue
             values = self.column(position).cells.to_numpy(np.float64, na_value=np.nan)
             n_runs = 1 + int((np.diff(values) != 0).sum())

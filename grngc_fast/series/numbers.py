@@ -131,7 +131,7 @@ def _hint(cell: Any) -> str:
         return "; write decimals with a point"
     if cell.strip().endswith("%"):
         return "; write it without the sign"
-    short = len(cell) <= _LONGEST_MARK and not almost_number(cell) and "'" not in cell
+    short = len(cell) <= _LONGEST_MARK and not re.search(r"[\d']", cell)
     return f"; if it stands for a missing value, pass missing_values=[{cell.strip()!r}]" if short else ""
 
 

@@ -14,7 +14,7 @@ import pandas as pd
 from ..errors import InputError
 from .frame import Frame, shown
 from .numbers import is_plain
-from .time_names import may_say_time, says_time
+from .time_names import may_say_time, says_time, tells_apart
 
 _SERIES_DIMENSIONS = re.compile(r"series|variables?|genes?|features?|channels?|nodes?|sensors?|space|x", re.IGNORECASE)
 
@@ -227,8 +227,11 @@ def _of_data_array(X: Any, time: Hashable | None) -> list[Frame]:
         )
     if len(others) == 2:
         texts = [dim for dim in others if dim in X.coords and np.asarray(X.coords[dim].values).dtype.kind in "OUT"]
+        apart = [dim for dim in others if tells_apart(dim)]
+        left = [dim for dim in others if dim not in apart]
         series = next(
-            (dim for dim in others if _SERIES_DIMENSIONS.fullmatch(dim)), texts[0] if len(texts) == 1 else series
+            (dim for dim in others if _SERIES_DIMENSIONS.fullmatch(dim)),
+            left[0] if len(left) == 1 else texts[0] if len(texts) == 1 else series,
         )
     values = np.asarray(X.values)
     order = [dims.index(dim) for dim in (*(dim for dim in others if dim != series), steps, series)]

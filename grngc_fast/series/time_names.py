@@ -25,6 +25,12 @@ _NUMBERS_ROWS = re.compile(
     r"|(sample|cell|serial)( (index|no|nr|num|number|id))?"
 )
 
+_TELLS_APART = re.compile(
+    r"(^|[_ .])(ids?|subject|patient|participant|trajectory|run|replicate|rep|animal|mouse|rat"
+    r"|trial|batch|experiment|unit|episode|lineage|branch|well|plate|cluster|state|condition|group|treatment)"
+    r"([_ .]?(id|no|nr|number|index))?$"
+)
+
 
 def _plain(name: Hashable) -> str:
     text = "" if name is None else str(name)
@@ -44,6 +50,11 @@ def may_say_time(name: Hashable) -> bool:
 def may_number_rows(name: Hashable) -> bool:
     """No name, `Unnamed: 0`, `index`, `row.names`, ...: perhaps the numbers of the rows."""
     return _NUMBERS_ROWS.fullmatch(_plain(name)) is not None
+
+
+def tells_apart(name: Hashable) -> bool:
+    """`subject`, `run_id`, `replicate`, `cluster`, ...: labels of trajectories."""
+    return name is not None and _TELLS_APART.search(str(name).strip().lower()) is not None
 
 
 def are_years(names: Sequence[str]) -> bool:
