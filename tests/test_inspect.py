@@ -127,6 +127,9 @@ def test_values_that_stand_for_missing_ones_are_doubted(tmp_path, inspect):
     told = inspect(table(tmp_path / "x.csv", X, "abcd"))
     assert "series 'b' and 1 more series holds -999" in told["look at"][0]
     assert told["look at"][0].endswith("pass --missing-value='-999'")
+    X[7, 2] = 1e300
+    assert "holds -999" in inspect(table(tmp_path / "huge.csv", X, "abcd"))["look at"][0]
+    X[7, 2] = 9.96921e36
     told = inspect(table(tmp_path / "x.csv", X, "abcd"), "--missing-value=-999", "--missing", "drop")
     assert "series 'c' holds 9.96921e+36" in told["look at"][0]
     assert not any(

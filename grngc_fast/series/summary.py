@@ -119,8 +119,10 @@ class _Columns:
         if self.shift is None:
             self.shift = known.mean(0, dtype=np.float64)
         centred = np.where(gaps, 0.0, part - self.shift) if any_gap else part - self.shift
-        self.total += centred.sum(0, dtype=np.float64)
-        self.square += np.square(centred, dtype=np.float64).sum(0)
+        # values beyond 1e154 are refused by a fit, and summed up all the same
+        with np.errstate(over="ignore"):
+            self.total += centred.sum(0, dtype=np.float64)
+            self.square += np.square(centred, dtype=np.float64).sum(0)
         self.known += count
         self.zeros += int((known == 0).sum() - gaps.sum())
         self.whole = self.whole and bool((np.floor(known) == known).all())
@@ -133,7 +135,8 @@ class _Columns:
     def spread(self) -> NDArray[Any]:
         """(width,) standard deviations of the values that are known."""
         known = np.maximum(self.known, 1)
-        spread: NDArray[Any] = np.sqrt(np.maximum(self.square / known - (self.total / known) ** 2, 0))
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread: NDArray[Any] = np.sqrt(np.maximum(self.square / known - (self.total / known) ** 2, 0))
         return spread
 
     def marks(self, names: Sequence[str]) -> list[tuple[str, float]]:
