@@ -52,11 +52,12 @@ def read_table(
     Text (`.csv`, `.tsv`, `.txt`, `.tab`, `.dat`, each also `.gz`): rows are time steps and columns are series. The delimiter
     (tab, semicolon, comma, `|`, blanks), the mark of decimals and a header line are recognised; a header of bare numbers only
     where they count 0, 1, 2, ... or 1, 2, 3, ...; a header that leaves the name of the row labels out, as R writes it; a
-    delimiter at the end of lines; lines that start with `#`. Blank lines between rows set trajectories apart.
+    delimiter at the end of lines; lines that start with `#`; units below the header. Blank lines between rows, and a header that
+    is there again, set trajectories apart.
     Workbooks (`.xlsx`, with further packages `.xls` and `.ods`), `.parquet` and `.feather` alike. `.h5ad` (AnnData): cells are
     steps and genes series. All of these need the extra `io`.
     `.npy`: (T, P), or (R, T, P) for R trajectories; opened as a memory map, which float32 and float64 stay. `.npz`: the
-    same under the key `X` or as the sole array, with P `names` if present.
+    same under the key `X` or as the sole array, with P `names` and (T,) `time` if present.
 
     The time (a column called `time`, `date`, `timestamp`, ..., a leading `t` or `hours`, a leading column of dates, headers such
     as `10h` of a table with series in rows) is no series. Rows are sorted by it; a time that starts again begins a trajectory,
