@@ -105,9 +105,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         slow series owes to itself goes to causes that move alike. A target among its own causes has its past there already.
     missing : "error" refuses missing values (NaN). "drop" leaves out windows with a missing input; of the others it leaves the
         error of those targets out that are missing. "interpolate" fills gaps of up to `max_gap` steps, linear in time; longer
-        ones, and those at the ends of a trajectory, are dropped. What was filled in is read and never forecast. Only series that
-        are read count: with `regulators` the gaps of other targets leave no window out. A series that is missing in more than
-        half of the steps is refused.
+        ones, and those at the ends of a trajectory, are dropped. What was filled in is read and never forecast; it lies between
+        its neighbours, so that a window that ends with it knows a little of the step after. Only series that are read count: with
+        `regulators` the gaps of other targets leave no window out. A series missing in more than half of the steps is refused.
     max_gap : see `missing`.
     difference : 1 fits the changes from each step to the next, 0 the values. For series that wander, as a random walk does: their
         values seem to cause one another. `predict` and `score` are of the changes then.
