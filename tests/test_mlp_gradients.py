@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from grngc_fast import gradient_l1
 from grngc_fast.distributed import World
-from grngc_fast.models import KAN, MLP
+from grngc_fast.models import KAN, MLP, mlp_penalty
 from grngc_fast.models import mlp_gradients as module
 from grngc_fast.models.curves import CURVES
 from grngc_fast.series import Windows
@@ -51,10 +51,12 @@ def test_value_and_gradients_are_those_of_autograd(activation, skip, targets, n_
         torch.testing.assert_close(own, right)
 
 
+@pytest.mark.parametrize("plain", [0, 2**20], ids=["op", "plain"])
 @pytest.mark.parametrize(
     ("activation", "skip", "targets"), list(itertools.product(CURVES, (False, True), (None, [2, 0, 2])))
 )
-def test_the_small_penalty_is_the_loops(activation, skip, targets):
+def test_the_small_penalty_is_the_loops(activation, skip, targets, plain, monkeypatch):
+    monkeypatch.setattr(mlp_penalty, "PLAIN_NUMBERS", plain)
     model, x = network(activation, skip), drawn(N, L, C)
     rows = None if targets is None else torch.tensor(targets)
 

@@ -22,8 +22,8 @@ from .curves import CURVES
 if TYPE_CHECKING:
     from .mlp import MLP
 
-# Numbers of the penalty's product, N E Q, up to which its steps outweigh it.
-MOST_NUMBERS = 2**20
+# Numbers of the scaled readout, N E H, up to which the steps around the op outweigh it, and up to which three plain products do.
+MOST_NUMBERS, PLAIN_NUMBERS = 2**20, 2**19
 
 
 def small_penalty(model: MLP, x: Tensor, targets: Tensor | None, backend: str, precision: str | None) -> Tensor | None:
@@ -56,6 +56,22 @@ def knows(model: MLP) -> bool:
     )
 
 
+def _plain(
+    readout: Tensor, w1: Tensor, slope: Tensor, path: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
+    """The summed |J| and its gradients by W2, W1, s' and the linear path, by three products of all windows at once."""
+    left = slope[:, None] * readout
+    rows = left.flatten(0, 1)
+    jacobian = rows @ w1
+    if path is not None:
+        jacobian.view(*left.shape[:2], -1).add_(path)
+    signs = jacobian.sign()
+    back = (signs @ w1.T).view(left.shape)
+    third = None if path is None else signs.view(*left.shape[:2], -1).sum(0)
+    value = torch.dot(jacobian.view(-1), signs.view(-1))
+    return value, (back * slope[:, None]).sum(0), rows.T @ signs, (back * readout).sum(1), third
+
+
 class _Penalty(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -76,18 +92,22 @@ class _Penalty(torch.autograd.Function):
             bias = None if path is None else path[None]
             needs = Needs(True, True, True, path is not None)
             assert readout is not None
-            values, found = dispatch.l1(
-                readout[None], w1[None], slope[None], bias, None, needs, None, backend, precision
-            )
-            assert found.a is not None and found.b is not None and found.scale is not None
-            v = found.scale[0] * bend
-            first = found.b[0].addmm_(v.T, inputs) if found.b[0].is_contiguous() else found.b[0] + v.T @ inputs
-            second, third = found.a[0], None if found.bias is None else found.bias[0]
+            if backend == "auto" and len(inputs) * readout.numel() <= PLAIN_NUMBERS:
+                value, second, first, bent, third = _plain(readout, w1, slope, path)
+            else:
+                values, found = dispatch.l1(
+                    readout[None], w1[None], slope[None], bias, None, needs, None, backend, precision
+                )
+                assert found.a is not None and found.b is not None and found.scale is not None
+                value, second, first, bent = values.sum(), found.a[0], found.b[0], found.scale[0]
+                third = None if found.bias is None else found.bias[0]
+            v = bent * bend
+            first = first.addmm_(v.T, inputs) if first.is_contiguous() else first + v.T @ inputs
             if targets is not None:
                 second = torch.zeros_like(w2).index_add_(0, targets, second)
                 third = None if third is None or skip is None else torch.zeros_like(skip).index_add_(0, targets, third)
         ctx.found, ctx.share = (first, second, v.sum(0), third), 1 / len(inputs)
-        return values.sum().to(w1.dtype).mul_(ctx.share)
+        return value.to(w1.dtype) * ctx.share
 
     @staticmethod
     @once_differentiable
