@@ -108,7 +108,9 @@ def memory(figure: Figure | None, unit: float = 1.0) -> str:
     if figure is None:
         return ""
     value = figure.value * unit
-    return f"{value:.1f} GiB" if value >= 0.95 else f"{value * 1024:.0f} MiB"
+    if value >= 0.95:
+        return f"{value:.1f} GiB"
+    return f"{value * 1024:.0f} MiB" if value * 1024 >= 0.5 else "less than 1 MiB"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -172,17 +174,6 @@ def families(recorded: Recorded) -> str:
         if any(cells):
             rows.append([f"{P}, {T}", *cells])
     return table(["series, steps", *kinds], rows)
-
-
-def peers_of_families(recorded: Recorded) -> str:
-    """AUROC / AUPRC beside the default, where a method was run at P = 100 and 300."""
-    methods = ("default", "kan", "forest", "lasso VAR")
-    kinds = ("sine", "square", "step")
-    rows = []
-    for P in (100, 300):
-        for kind in kinds:
-            rows.append([f"{kind}, {P} series", *(quality(recorded, f"{m}, {kind}", P, 999) for m in methods)])
-    return table(["", *methods], rows)
 
 
 def penalty_steps(recorded: Recorded) -> str:
@@ -256,7 +247,7 @@ def growth(recorded: Recorded) -> str:
         for P in sizes:
             taken, limit = recorded.get(name, "step", P), recorded.get(name, "limit: memory", P)
             cells.append(seconds(taken) if taken is not None else "" if limit is None else f"{limit.value:.0f} GiB")
-        peak = [recorded.get(name, "memory", P) for P in sizes]
+        peak = [recorded.get(name, "memory of a step", P) for P in sizes]
         largest = next((figure for figure in reversed(peak) if figure is not None), None)
         slopes = [recorded.get(name, "exponent of a step in P", P) for P in sizes]
         slope = next((f"{figure.value:.1f}" for figure in reversed(slopes) if figure is not None), "")
@@ -273,7 +264,6 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "costs": costs,
     "scale": scale,
     "families": families,
-    "families-peers": peers_of_families,
     "penalty-steps": penalty_steps,
     "races": races,
     "growth": growth,

@@ -32,7 +32,7 @@ from .results import RESULTS, Row, add_plot_argument, read
 from .training_step import DEFAULT_LAM, HIDDEN, N_WINDOWS, trainer
 
 SMALL, RECURRENT, SET_INPUTS, TILE = 16, 10, 16, 125
-METRICS = ("step", "memory")
+METRICS = ("step", "memory of a step")
 Step = Callable[[], object]
 
 
@@ -176,7 +176,7 @@ def curve(name: str, series: Sequence[int], n_lags: int, repeats: int, limit: fl
         size = {"P": n_series, "L": n_lags, "H": method.width, "N": N_WINDOWS}
         # Measured memory counts what is held only in passing.
         held = max(
-            method.bytes(n_series, n_series * n_lags), _predicted([r for r in rows if r.metric == "memory"], n_series)
+            method.bytes(n_series, n_series * n_lags), _predicted([r for r in rows if r.metric == METRICS[1]], n_series)
         )
         if held > memory:
             print(f"{name}, P={n_series}, L={n_lags}: would hold {held / 2**30:.0f} GiB")
@@ -195,7 +195,7 @@ def curve(name: str, series: Sequence[int], n_lags: int, repeats: int, limit: fl
         gc.collect()
         spread = {"p20": taken.p20, "p80": taken.p80}
         rows.append(Row(name, **size, metric="step", value=taken.median, unit="s", **spread))
-        rows.append(Row(name, **size, metric="memory", value=float(peak), unit="B"))
+        rows.append(Row(name, **size, metric=METRICS[1], value=float(peak), unit="B"))
         points.append((n_series, taken.median))
         print(f"{name}, P={n_series}, L={n_lags}: {taken.median * 1e3:.3g} ms, {peak / 2**20:.3g} MiB", flush=True)
     if len(points) > 2:
@@ -237,7 +237,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure = Figure(figsize=(13, 4.2 * len(lags)), layout="constrained")
     grid = figure.subplots(len(lags), 2, squeeze=False)
     for own, n_lags in zip(grid, lags, strict=True):
-        for axes, (metric, unit, scale) in zip(own, (("step", "ms", 1e3), ("memory", "MiB", 2.0**-20)), strict=True):
+        for axes, (metric, unit, scale) in zip(own, (("step", "ms", 1e3), (METRICS[1], "MiB", 2.0**-20)), strict=True):
             for i, name in enumerate(METHODS):
                 mine = [row for row in rows if row.method == name and n_lags == row.L]
                 points = sorted({row.P: row.value * scale for row in mine if row.metric == metric}.items())
@@ -255,7 +255,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                     label=label,
                     **style,
                 )
-            axes.set(xlabel="series P", ylabel=f"{metric} of a training step, {unit}", title=f"L = {n_lags}")
+            axes.set(
+                xlabel="series P",
+                ylabel=f"{metric.removesuffix(' of a step')} of a training step, {unit}",
+                title=f"L = {n_lags}",
+            )
             if metric == "step":
                 axes.legend(fontsize=7.5, frameon=False)
     figure.suptitle(f"A training step of {N_WINDOWS} windows, each method to its limit")

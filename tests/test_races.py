@@ -94,12 +94,12 @@ def test_every_racer_starts(name, data, monkeypatch):
 
 def test_steps_grow_to_their_limit_and_are_drawn(tmp_path, capsys):
     rows = scaling.curve("cMLP vectorised", [4, 6, 8], 2, 2, 10.0, 2.0**30)
-    assert [row.metric for row in rows] == ["step", "memory"] * 3 + ["exponent of a step in P"]
+    assert [row.metric for row in rows] == ["step", "memory of a step"] * 3 + ["exponent of a step in P"]
     stopped = scaling.curve("bmm", [4, 6], 1, 2, 10.0, 1.0)
     assert [row.metric for row in stopped] == ["limit: memory"]
     assert "would hold" in capsys.readouterr().out
     slow = scaling.curve("official loop", [4, 6], 1, 2, 0.0, 2.0**30)
-    assert [row.metric for row in slow] == ["step", "memory", "limit: step"]
+    assert [row.metric for row in slow] == ["step", "memory of a step", "limit: step"]
     scaling.draw([*rows, *slow], tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size > 10_000
 
