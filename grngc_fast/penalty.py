@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .jacobian import Jacobians, check_targets, check_windows, jacobian_pieces, knows_its_penalty, total
+from .jacobian import Jacobians, causal_part, check_targets, check_windows, jacobian_pieces, knows_its_penalty, total
 
 
 def gradient_l1(
@@ -69,8 +69,9 @@ def gradient_l1(
     """
     check_windows(x)
     rows = check_targets(targets, x.device)
-    if knows_its_penalty(model) and encoder is None and readout is None:
-        value = model.gradient_l1(x, rows, backend, precision)
+    part, causes = causal_part(model, x)
+    if knows_its_penalty(part) and encoder is None and readout is None:
+        value = part.gradient_l1(causes, rows, backend, precision)
         if value is not None:
             return value
     pieces = jacobian_pieces(model, x, rows, encoder=encoder, readout=readout)
