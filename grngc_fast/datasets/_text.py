@@ -167,12 +167,12 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
         below = "series" if options.transpose else "time step"
         raise InputError(f"{path} holds a header and no values; expected one row per {below} below it")
     if head is not None and first == 1 and not options.transpose:
-        below = rows[0].start + len(rows[0].line)
-        if text.find("\n" + rows[0].line, below) >= 0:
+        end = rows[0].start + len(rows[0].line)
+        if text.find("\n" + rows[0].line, end) >= 0:
             # blanks of the same length, so that no place moves; they set trajectories apart
             again = re.compile(rf"\n{re.escape(rows[0].line)}(?=\n|\Z)")
-            rest, n_again = again.subn(lambda match: "\n" + " " * (len(match[0]) - 1), text[below:])
-            text = text[:below] + rest
+            rest, n_again = again.subn(lambda match: "\n" + " " * (len(match[0]) - 1), text[end:])
+            text = text[:end] + rest
             if n_again:
                 notes.append(f"the header is there {n_again + 1} times, and a trajectory begins below each")
             rows = [rows[0], *(row for row in rows[1:] if row.line != rows[0].line)]

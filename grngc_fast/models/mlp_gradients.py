@@ -30,7 +30,7 @@ def written_out(model: nn.Module, n_windows: int, n_targets: int) -> bool:
     """Whether `loss_gradients` has the formulas of this network, and a penalty on so many windows and targets is small."""
     if type(model) is not MLP or model.dropout or not knows(model):
         return False
-    return 6.0 * n_windows * n_targets * model.weights[0].numel() <= MOST_FLOPS
+    return bool(6.0 * n_windows * n_targets * model.weights[0].numel() <= MOST_FLOPS)
 
 
 @torch.no_grad()

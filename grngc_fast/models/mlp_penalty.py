@@ -107,7 +107,8 @@ class _Penalty(torch.autograd.Function):
                 second = torch.zeros_like(w2).index_add_(0, targets, second)
                 third = None if third is None or skip is None else torch.zeros_like(skip).index_add_(0, targets, third)
         ctx.found, ctx.share = (first, second, v.sum(0), third), 1 / len(inputs)
-        return value.to(w1.dtype) * ctx.share
+        penalty: Tensor = value.to(w1.dtype) * ctx.share
+        return penalty
 
     @staticmethod
     @once_differentiable
