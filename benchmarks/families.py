@@ -28,7 +28,7 @@ from grngc_fast.datasets import FUNCTIONS, Dataset, additive, gate, lorenz96, pr
 from grngc_fast.series import prepare
 from grngc_fast.yardsticks import lasso_scores
 
-from .results import RESULTS, Row, add_plot_argument, read
+from .results import RESULTS, Row, add_plot_argument, of_draws, read
 
 FAMILIES: dict[str, Callable[[int, int, int], Dataset]] = {
     **{name: lambda p, t, seed, f=name: additive(p, t, f, seed=seed) for name in FUNCTIONS},  # type: ignore[misc]
@@ -123,18 +123,7 @@ def summed_up(label: str, n_series: int, n_steps: int, found: Sequence[tuple[flo
         flush=True,
     )
     size = {"P": n_series, "L": 1, "H": 0, "N": n_steps - 1}
-    units = ("1", "1", "s")
-    rows = [
-        Row(label, **size, metric=metric, value=float(value), unit=unit)
-        for metric, value, unit in zip(METRICS, means, units, strict=True)
-    ]
-    if len(found) > 1:
-        spread = np.std(found, axis=0, ddof=1)
-        rows += [
-            Row(label, **size, metric=f"{metric} sd", value=float(value), unit="1")
-            for metric, value in zip(METRICS[:2], spread, strict=False)
-        ]
-    return rows
+    return of_draws(label, size, found, METRICS, ("1", "1", "s"))
 
 
 def yardstick(script: Path, families: Sequence[str], n_series: int, n_steps: int, seeds: int) -> list[Row]:

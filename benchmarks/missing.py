@@ -20,7 +20,7 @@ from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import lorenz96, var
 from grngc_fast.errors import DataWarning, InputError
 
-from .results import Row
+from .results import Row, of_draws
 
 Table = NDArray[np.float64]
 FORCING, BLOCK = 10.0, 10
@@ -143,14 +143,4 @@ def summed_up(label: str, n_series: int, n_steps: int, found: list[tuple[float, 
         flush=True,
     )
     size = {"P": n_series, "L": 1, "H": 0, "N": n_steps - 1}
-    rows = [
-        Row(label, **size, metric=metric, value=float(mean), unit="1")
-        for metric, mean in zip(METRICS, means, strict=True)
-    ]
-    if len(found) > 1:
-        spread = np.std(found, axis=0, ddof=1)
-        rows += [
-            Row(label, **size, metric=f"{metric} sd", value=float(value), unit="1")
-            for metric, value in zip(METRICS[:2], spread, strict=False)
-        ]
-    return rows
+    return of_draws(label, size, found, METRICS, ("1", "1", "1"))

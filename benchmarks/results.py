@@ -86,6 +86,24 @@ def record(rows: Iterable[Row], shared: Circumstances, path: Path = RESULTS) -> 
             writer.writerow({**numbers, **asdict(shared)})
 
 
+def of_draws(
+    label: str, size: dict[str, int], found: Sequence[Sequence[float]], metrics: Sequence[str], units: Sequence[str]
+) -> list[Row]:
+    """Means over draws of what `metrics` name, and of several draws the standard deviations of the first two."""
+    means = np.mean(found, axis=0)
+    rows = [
+        Row(label, **size, metric=metric, value=float(value), unit=unit)
+        for metric, value, unit in zip(metrics, means, units, strict=True)
+    ]
+    if len(found) > 1:
+        spread = np.std(found, axis=0, ddof=1)
+        rows += [
+            Row(label, **size, metric=f"{metric} sd", value=float(value), unit="1")
+            for metric, value in zip(metrics[:2], spread, strict=False)
+        ]
+    return rows
+
+
 def read(path: Path = RESULTS) -> list[dict[str, str]]:
     """All rows, as text."""
     with path.open(newline="") as file:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .checks import lag_major_inputs
 from .curves import CURVES
 from .mlp import MLP
-from .mlp_penalty import knows
+from .mlp_penalty import knows, plain_products
 
 # Products of a step in flops, up to which waiting outweighs computing; above, the op's tiles are quicker and hold less.
 MOST_FLOPS = 2e8
@@ -56,24 +56,18 @@ def loss_gradients(
     error = r.square().mean()
     r.mul_(2 / r.numel())
     v, grad2 = (r @ w2).mul_(slope), r.T @ value
-    penalty = error.new_zeros(())
+    penalty, total = error.new_zeros(()), None
     if strength:
         # Of the windows that are penalised.
         readout, near = w2 if targets is None else w2[targets], slope[:n_windows]
+        path = None if skip is None or targets is None else skip[targets]
         count = near.shape[0] * readout.shape[0]
-        left = near[:, None] * readout
-        jacobian = left.view(count, -1) @ w1
-        if skip is not None:
-            path = skip if targets is None else skip[targets]
-            jacobian.view(*left.shape[:2], -1).add_(path)
-        signs = jacobian.sign()
-        penalty = (jacobian * signs).sum() / count
-        signs.mul_(strength / count)
-        grad1 = left.view(count, -1).T @ signs
-        back = (signs @ w1.T).view(left.shape)
-        own = (back * near[:, None]).sum(0)
-        v[:n_windows].addcmul_((back * readout).sum(1), bend[:n_windows])
-        total = signs.view(*left.shape[:2], -1).sum(0)
+        penalty, own, grad1, bent, total = plain_products(readout, w1, near, skip if targets is None else path)
+        penalty = penalty / count
+        for part in (own, grad1, bent, total):
+            if part is not None:
+                part.mul_(strength / count)
+        v[:n_windows].addcmul_(bent, bend[:n_windows])
         grad1.addmm_(v.T, inputs)
         if targets is None:
             grad2.add_(own)
@@ -85,8 +79,8 @@ def loss_gradients(
     model.biases[0].grad, model.biases[1].grad = v.sum(0), r.sum(0)
     if skip is not None:
         skip.grad = r.T @ inputs
-        if strength and targets is None:
+        if total is not None and targets is None:
             skip.grad.add_(total)
-        elif strength and targets is not None:
+        elif total is not None and targets is not None:
             skip.grad.index_add_(0, targets, total)
     return error, penalty

@@ -56,7 +56,7 @@ def knows(model: MLP) -> bool:
     )
 
 
-def _plain(
+def plain_products(
     readout: Tensor, w1: Tensor, slope: Tensor, path: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
     """The summed |J| and its gradients by W2, W1, s' and the linear path, by three products of all windows at once."""
@@ -93,7 +93,7 @@ class _Penalty(torch.autograd.Function):
             needs = Needs(True, True, True, path is not None)
             assert readout is not None
             if backend == "auto" and len(inputs) * readout.numel() <= PLAIN_NUMBERS:
-                value, second, first, bent, third = _plain(readout, w1, slope, path)
+                value, second, first, bent, third = plain_products(readout, w1, slope, path)
             else:
                 values, found = dispatch.l1(
                     readout[None], w1[None], slope[None], bias, None, needs, None, backend, precision
