@@ -169,7 +169,7 @@ def _compile_steps(arch: str, variant: steps_report.StepsVariant) -> Resources:
     from grngc_fast.kernels.small_networks.gpu import launch
 
     *source, blocks = steps_report.source(variant, GPUS[arch].backend)
-    config = (launch.SIDE, blocks.units, blocks.splines, blocks.warps, 1)
+    config = (blocks.windows, blocks.units, blocks.splines, blocks.warps, 1)
     options = launch.options(blocks, GPUS[arch].backend)
     floor_us = steps_report.flop(variant) / steps_report.RATE / 1e6
     # Its tiles are below what the later instructions take.

@@ -36,7 +36,7 @@ def source(variant: StepsVariant, backend: str) -> tuple[Any, dict[str, str], di
     from grngc_fast.kernels.small_networks.gpu import launch, steps
 
     kernel: Any = steps.steps_kernel
-    constants, blocks = launch.constants(variant.units, variant.splines, backend == "cuda")
+    constants, blocks = launch.constants(variant.units, variant.splines, variant.aligned, backend == "cuda")
     types = {"low": "fp32", "inverse_step": "fp32", "windows": "*i32"}
     pointers = ("inputs", "wanted", "rates", "lam", "parameters", "means", "squares", "room")
     signature, attributes = {}, {}

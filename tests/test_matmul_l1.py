@@ -24,6 +24,7 @@ LAYOUTS = {
     "batch of b, bias": ((), (3,), (), None),
     "batch of both": ((3,), (3,), None, None),
     "batch of both, bias": ((3,), (3,), (3,), None),
+    "batch of both, one bias": ((3,), (3,), (), None),
     "broadcast batch": ((2, 1), (1, 3), (3,), None),
     "ensemble with scale": ((2,), (2,), (), 3),
 }

@@ -45,6 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=8.0, help="begin no case after this many (%(default)s)")
     parser.add_argument("--tiny", action="store_true", help="every line on the CPU, in the interpreter, at tiny sizes")
     parser.add_argument("--precision", choices=PRECISIONS, action="append", help="only these (default: all)")
+    parser.add_argument(
+        "--only", default="", help="a regular expression: time only what it finds (checks are all made)"
+    )
     parser.add_argument("--tune", action="store_true", help="time the candidate configurations first, and use the best")
 
 
@@ -66,27 +69,35 @@ def run(args: argparse.Namespace) -> list[Row]:
     report["product rate"] = rates
     print("one large product, TFLOP/s: " + ", ".join(f"{p} {r / 1e12:.3g}" for p, r in rates.items()), flush=True)
     rows = [Row(f"product {p}", 0, 0, 0, 0, "rate", r / 1e12, "TFLOP/s") for p, r in rates.items()]
-    for name, measurement in measurements(device, precisions, rates):
-        if time.monotonic() > deadline:
-            print(f"left out for want of time: {name}")
-            continue
-        try:
-            rows += measurement()
-            print(f"{name}: done", flush=True)
-        except Exception as error:  # one that is wrong or does not run is a finding; the others are still wanted
-            failed[name] = f"{type(error).__name__}: {error}"
-            traceback.print_exc()
-    report["rows"] = [asdict(row) for row in rows]
     args.out.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^a-z0-9]+", "-", (torch.cuda.get_device_name() if device == "cuda" else "tiny").lower())
     path = args.out / f"gpu-{name}.json"
-    path.write_text(json.dumps(report, indent=1))
+    for title, measurement in measurements(device, precisions, rates):
+        if not re.search(args.only, title):
+            continue
+        if time.monotonic() > deadline:
+            print(f"left out for want of time: {title}")
+            continue
+        try:
+            found = measurement()
+            print(f"{title}: done", *map(_short, found), sep="\n    ", flush=True)
+            rows += found
+        except Exception as error:  # one that is wrong or does not run is a finding; the others are still wanted
+            failed[title] = f"{type(error).__name__}: {error}"
+            traceback.print_exc()
+        # After each: a run that is cut off keeps what it has.
+        report["rows"] = [asdict(row) for row in rows]
+        path.write_text(json.dumps(report, indent=1))
     print(f"wrote {path}")
     for name, reason in failed.items():
         print(f"FAILED {name}: {reason}")
     if failed:
         raise SystemExit(1)
     return rows
+
+
+def _short(row: Row) -> str:
+    return f"{row.method}, {row.metric} at P={row.P}: {row.value:.4g} {row.unit}"
 
 
 def checks(device: str, precisions: list[str]) -> list[Callable[[], str]]:
@@ -140,16 +151,16 @@ def measurements(
             call = partial(op_times.measure, case, precision, rates[precision], device)
             (leads if case.leads else others).append((f"{case} {precision}", call))
     both = (device,) if tiny else (device, "cpu")
-    sizes = ((20, 300),) if tiny else ((1000, 1000), (5000, 1000))
+    sizes = ((20, 300),) if tiny else ((1000, 1000), (5000, 1000), (10_000, 1000), (20_000, 1000))
     networks_sizes = (12,) if tiny else (100, 500)
     small_networks_steps = partial(small_networks.steps, device, *(((3,), 2) if tiny else ((1000, 10_000),)))
     spline_sizes = ((4, 3, 5),) if tiny else ((64, 500, 128), (64, 2000, 128))
     return [
         *leads,
         *others,
+        ("small networks", small_networks_steps),
         *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
         *((f"by kernel: {c}", partial(by_kernel.times, c, main, device)) for c in cases if c.leads),
         ("penalty steps", partial(networks.steps, device, networks_sizes)),
-        ("small networks", small_networks_steps),
         ("splines", partial(splines.times, device, spline_sizes)),
     ]

@@ -98,8 +98,8 @@ def l1(
                 b.mT, a[0].T, None, next(flipped), needs.transposed(), weights, next(flipped), precision
             )
             return values, grads.transposed()
-    if scale is None and bias is None and 2 * a.shape[1] * b.shape[2] <= _tile_elements(a):
-        return _batched(a, b, needs, weights, forbidden)
+    if scale is None and a.shape[0] == b.shape[0] == n_batch and 2 * a.shape[1] * b.shape[2] <= _tile_elements(a):
+        return _batched(a, b, bias, needs, weights, forbidden)
     if scale is not None and n_batch > 1 and all(x is None or x.shape[0] == n_batch for x in (a, b, scale, bias)):
         pairs = a.device.type == "cpu" and grouped.worth(scale.shape[1], a.shape[1], b.shape[2])
         size = ensemble.elements(a, b, scale, pairs)
@@ -249,9 +249,9 @@ def _windows(
 
 
 def _batched(
-    a: Tensor, b: Tensor, needs: Needs, weights: Tensor | None, forbidden: Tensor | None
+    a: Tensor, b: Tensor, bias: Tensor | None, needs: Needs, weights: Tensor | None, forbidden: Tensor | None
 ) -> tuple[Tensor, Gradients]:
-    """Both sides own for each batch element, several small products to a tile: a (B, M, K), b (B, K, Q)."""
+    """Both sides own for each batch element, several small products to a tile: a (B, M, K), b (B, K, Q), bias (1 | B, M, Q)."""
     n_batch, n_rows, n_columns = a.shape[0], a.shape[1], b.shape[2]
     share = BATCHED_SHARE if a.device.type == "cpu" else 1
     step = min(n_batch, max(1, _tile_elements(a) // share // (n_rows * n_columns)))
@@ -260,16 +260,23 @@ def _batched(
     grads = Gradients(
         a=torch.empty_like(a, memory_format=torch.contiguous_format) if needs.a else None,
         b=torch.empty_like(b, memory_format=torch.contiguous_format) if needs.b else None,
+        bias=None if bias is None or not needs.bias else torch.zeros(bias.shape, dtype=a.dtype, device=a.device),
     )
+    shared = bias is not None and bias.shape[0] == 1
     for span in windows.spans(n_batch, step):
         count = span.stop - span.start
-        p = torch.bmm(a[span], b[span], out=buffer[:count])
+        if bias is None:
+            p = torch.bmm(a[span], b[span], out=buffer[:count])
+        else:
+            p = torch.baddbmm(bias if shared else bias[span], a[span], b[span], out=buffer[:count])
         if forbidden is not None:
             p.masked_fill_(forbidden, 0)
         values[span] = torch.abs(p, out=scratch[:count]).sum(dim=(1, 2)).to(torch.float64)
         p.sign_()
         if weights is not None:
             p.mul_(weights[span, None, None])
+        if grads.bias is not None:
+            grads.bias[slice(None) if shared else span] += p.sum(0, keepdim=True) if shared else p
         if grads.a is not None:
             torch.bmm(p, b[span].mT, out=grads.a[span])
         if grads.b is not None:
