@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from . import (
     accuracy,
+    drop_in,
     endtoend,
     families,
     gpu,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "penalty": penalty,
     "models": models,
     "objective": objective,
+    "drop_in": drop_in,
     "accuracy": accuracy,
     "families": families,
     "missing": missing,

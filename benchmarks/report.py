@@ -113,6 +113,13 @@ def memory(figure: Figure | None, unit: float = 1.0) -> str:
     return f"{value * 1024:.0f} MiB" if value * 1024 >= 0.5 else "less than 1 MiB"
 
 
+def times(figure: Figure | None) -> str:
+    """So many times as long, 87x or 7.0x."""
+    if figure is None:
+        return ""
+    return f"{figure.value:.0f}x" if figure.value >= 9.95 else f"{figure.value:.1f}x"
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
@@ -194,13 +201,26 @@ def penalty_steps(recorded: Recorded) -> str:
             memory(recorded.get(name, "memory", 500, 32, lags), 1 / 1024),
         ]
         for rival in ("loop", "vmap(jacrev)"):
-            times = recorded.get(f"{name}: {rival}", "time over ours", 500, 32, lags)
-            cells.append(
-                "" if times is None else f"{times.value:.0f}x" if times.value >= 9.95 else f"{times.value:.1f}x"
-            )
+            over = recorded.get(f"{name}: {rival}", "time over ours", 500, 32, lags)
+            cells.append(times(over))
             cells.append(memory(recorded.get(f"{name}: {rival}", "memory", 500, 32, lags), 1 / 1024))
         rows.append([label, *cells])
     return table(["", "ours", "", "loop", "", "`vmap(jacrev)`", ""], rows)
+
+
+def drop_in(recorded: Recorded) -> str:
+    """A penalty step of JRNGC's network by one call of ours and by the loops that it replaces."""
+    from .drop_in import OURS, RIVALS
+
+    sizes, L = (10, 20, 100, 300), 3
+    rows = [["`gradient_l1`", *(seconds(recorded.get(OURS, "penalty step", P, L=L)) for P in sizes)]]
+    for name in RIVALS:
+        cells = []
+        for P in sizes:
+            taken, over = (recorded.get(name, metric, P, L=L) for metric in ("penalty step", "time over ours"))
+            cells.append("" if taken is None or over is None else f"{seconds(taken)}, {times(over)}")
+        rows.append([name.split(": ")[1], *cells])
+    return table(["series", *map(str, sizes)], rows)
 
 
 def races(recorded: Recorded) -> str:
@@ -265,6 +285,7 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "scale": scale,
     "families": families,
     "penalty-steps": penalty_steps,
+    "drop-in": drop_in,
     "races": races,
     "growth": growth,
 }

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grngc_fast.kernels.matmul_l1 import biased, int8, tiled, windows
+from grngc_fast.kernels.matmul_l1 import biased, int8, plain, tiled, windows
 
 NAMES = ("a", "b", "scale", "bias")
 # name: leading dimensions of a, b, bias (None: no bias) and the windows of scale (None: no scale)
@@ -67,6 +67,7 @@ def relative(x: Tensor, y: Tensor) -> float:
 def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(tiled.TILE_BYTES, "cpu", 8 * 200)
     monkeypatch.setattr(tiled, "TILE_COLUMNS", 17)
+    monkeypatch.setattr(plain, "MOST_ENTRIES", 0)
 
 
 @pytest.fixture
@@ -95,6 +96,25 @@ def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(biased, "TILE_BYTES", 8 * 200)
     monkeypatch.setattr(biased, "TILE_COLUMNS", 30)
     monkeypatch.setattr(biased, "LARGE_PRODUCT", 0)
+
+
+@pytest.mark.parametrize("wanted", ["all", "a", "b", "bias", "none"])
+@pytest.mark.parametrize("layout", ["plain", "own left sides", "own right sides"])
+@pytest.mark.parametrize("size", [(1, 1, 1), (7, 3, 63), (40, 64, 50)], ids=str)
+def test_a_small_product_in_one_piece_equals_the_definition(size, layout, wanted, monkeypatch):
+    taken, real = [], plain.l1
+    monkeypatch.setattr(plain, "l1", lambda *given: (taken.append(given), real(*given))[1])
+    given = operands(layout, *size)
+    if wanted == "bias" and given[3] is None:
+        wanted = "all"
+    value, *gradients = truth(tuple(None if x is None else x.clone() for x in given))
+    names = [name for name, x in zip(NAMES, given, strict=True) if x is not None]
+    kept = [g for name, g in zip(names, gradients, strict=True) if wanted in ("all", name)]
+    for f, t in zip(found(given, wanted), [value, *kept], strict=True):
+        torch.testing.assert_close(f, t, rtol=1e-11, atol=1e-11)
+    monkeypatch.setattr(plain, "MOST_ENTRIES", 0)
+    found(given, wanted)
+    assert len(taken) == 1
 
 
 WANTED = [(n, wanted) for n in (None, 1, 3) for wanted in ("all", *NAMES, "none") if (n, wanted) != (None, "scale")]
@@ -252,6 +272,7 @@ def test_a_result_that_fails_its_certificate_is_computed_in_float32(always_int8,
     monkeypatch.setattr(int8.Plan, "holds", lambda *x: False)
     results = found(given)
     monkeypatch.setattr(int8, "worth", lambda *size: False)
+    monkeypatch.setattr(plain, "MOST_ENTRIES", 0)
     for f, t in zip(results, found(given), strict=True):
         assert torch.equal(f, t)
 

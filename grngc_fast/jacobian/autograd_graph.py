@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
@@ -86,6 +87,28 @@ def extent(source: Tensor, ends: Collection[Place]) -> Extent:
                     stack.append((b[0], False))
     weights = sum(_leaf(node).numel() for node in leads if _is_leaf(node))
     return Extent(frozenset(reached), tuple(node for node, leading in leads.items() if leading), weights)
+
+
+def way(source: Tensor, end: Place) -> Hashable | None:
+    """The operations between `source` and `end` with all they were given besides tensors; None where one was given a tensor.
+
+    Two passes of the same way move the numbers alike.
+    """
+    found = extent(source, {end})
+    position = {node: k for k, node in enumerate(found.nodes)}
+    steps = []
+    for node in found.nodes:
+        given = tuple(getattr(node, name) for name in _saved(type(node)))
+        if any(isinstance(one, Tensor) for one in given):
+            return None
+        below = tuple((position.get(b), nr, (b, nr) == end) for b, nr in node.next_functions if b is not None)
+        steps.append((node.name(), given, below))
+    return found.reached == {end}, tuple(steps)
+
+
+@cache
+def _saved(kind: type[Node]) -> tuple[str, ...]:
+    return tuple(name for name in dir(kind) if name.startswith("_saved_"))
 
 
 def variables(value: Tensor, given: Iterable[Tensor], without: Tensor | None = None) -> list[Tensor]:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .factors import Factors
-from .forward_pass import ForwardPass, run, tolerance
+from .forward_pass import ForwardPass, check_dependence, run, tolerance
 from .protocol import HasFactors, check_windows, factors_at
 
 
@@ -28,7 +28,8 @@ def error(found: Tensor, truth: Tensor) -> float:
 
 
 def check_forecast(forward: ForwardPass) -> None:
-    """Raise `ValueError` where the forecast is not finite or windows of a batch depend on each other."""
+    """Raise `ValueError` where the forecast is not finite, or no function of the windows, each by itself."""
+    check_dependence(forward)
     finite = forward.forecast.detach().isfinite()
     if not bool(finite.all()):
         n, i = (~finite).nonzero()[0].tolist()

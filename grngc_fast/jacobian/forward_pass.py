@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
@@ -85,13 +85,13 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
     ValueError : a result that is not one tensor (N, P) or (N, 1, P), or that has no gradient.
     """
     x = x.detach().requires_grad_()
-    watch = _Watch()
-    buffers = [(buffer, buffer._version) for buffer in model.buffers()]
-    with torch.enable_grad(), _twice_differentiable(model, x), watch.on(watched):
+    watch, modules = _Watch(), list(model.modules())
+    buffers = [(buffer, buffer._version) for buffer in _buffers(modules)]
+    with torch.enable_grad(), _twice_differentiable(modules, x), watch.on(watched):
         # A copy, so that a model may write into what it was given.
         result = model(x.clone())
         forecast = _checked(result, x)
-    after = list(model.buffers())
+    after = _buffers(list(model.modules()))
     stateful = len(after) != len(buffers) or any(
         new is not old or new._version != version for new, (old, version) in zip(after, buffers, strict=False)
     )
@@ -106,20 +106,30 @@ def _checked(result: Any, x: Tensor) -> Tensor:
     shape, n_windows = tuple(result.shape), len(x)
     if result.dim() < 2 or len(result) != n_windows or shape[1:-1].count(1) != len(shape) - 2:
         raise ValueError(f"the model returned shape {shape} for {n_windows} windows; expected (N, P) or (N, 1, P)")
-    if not (result.requires_grad and extent(result, {place(x)}).reached):
-        raise ValueError(
-            "the model's output does not depend on its input: constant, detached or computed without gradients"
-        )
+    if not result.requires_grad:
+        raise ValueError(_INDEPENDENT)
     return result.reshape(n_windows, -1)
 
 
+def check_dependence(forward: ForwardPass) -> None:
+    """Raise `ValueError` where the forecast has no gradient in the windows."""
+    if not extent(forward.forecast, {place(forward.x)}).reached:
+        raise ValueError(_INDEPENDENT)
+
+
+_INDEPENDENT = "the model's output does not depend on its input: constant, detached or computed without gradients"
+
+
+def _buffers(modules: Iterable[nn.Module]) -> list[Tensor]:
+    return [buffer for module in modules for buffer in module._buffers.values() if buffer is not None]
+
+
 @contextlib.contextmanager
-def _twice_differentiable(model: nn.Module, x: Tensor) -> Iterator[None]:
+def _twice_differentiable(modules: Collection[nn.Module], x: Tensor) -> Iterator[None]:
     """Kernels whose backward pass can be differentiated again: plain attention, recurrent layers without cuDNN, no compiler."""
-    modules = list(model.modules())
     with contextlib.ExitStack() as stack:
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-        if any(hasattr(m, "_orig_mod") or getattr(m, "_compiled_call_impl", None) is not None for m in modules):
+        if any("_orig_mod" in m._modules or m._compiled_call_impl is not None for m in modules):
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         if x.is_cuda and any(isinstance(m, nn.RNNBase) for m in modules):
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))

@@ -11,6 +11,7 @@ from .forward_pass import Call, ForwardPass
 from .general import StoredRows, VectorJacobian, one_hot
 from .recipe import Recipe
 from .route import Layer, Route, source_of
+from .written_out import times_middle
 
 
 def take(
@@ -29,6 +30,12 @@ def take(
             assert weight is not None and right is not None and route.encoder is not None
             scale = _slopes(source, forward.calls[route.encoder.order], differentiable)
             return _factors(weight, right, len(source), scale, bias, differentiable)
+        written_out = _written_out(recipe, route, forward, source, weight)
+        if written_out is not None:
+            assert weight is not None and right is not None
+            if recipe.products == "targets":
+                return _factors(written_out, right, len(source), None, bias, differentiable)
+            return _merged(weight, written_out, right, recipe, bias, differentiable)
         products = _products(route, recipe, forward, source, differentiable)
         if recipe.products == "targets":
             if weight is None:
@@ -46,10 +53,29 @@ def take(
         assert weight is not None
         if right is None:
             return _factors(weight, middle, len(source), None, bias, differentiable)
-        middle, weight, right = _one_dtype(middle, weight, right)
-        if recipe.middle_left:
-            return _factors(weight @ middle, right, len(source), None, bias, differentiable)
-        return _factors(weight, middle @ right, len(source), None, bias, differentiable)
+        return _merged(weight, middle, right, recipe, bias, differentiable)
+
+
+def _written_out(
+    recipe: Recipe, route: Route, forward: ForwardPass, source: Tensor, weight: Tensor | None
+) -> Tensor | None:
+    """(N, rows, H_in): rows of the readout, or of the identity, through the middle; None where it has to be differentiated."""
+    if not recipe.to_encoder or weight is None or weight.dtype != source.dtype:
+        return None
+    assert route.encoder is not None
+    by_targets = recipe.products == "targets"
+    rows = weight if by_targets else torch.eye(source.shape[1], dtype=source.dtype, device=source.device)
+    return times_middle(rows, source, forward.calls[route.encoder.order].made)
+
+
+def _merged(
+    weight: Tensor, middle: Tensor, right: Tensor, recipe: Recipe, bias: Tensor | None, differentiable: bool
+) -> Factors:
+    """With the middle (N, H_out, H_in) multiplied into the side that the recipe says."""
+    middle, weight, right = _one_dtype(middle, weight, right)
+    if recipe.middle_left:
+        return _factors(weight @ middle, right, len(middle), None, bias, differentiable)
+    return _factors(weight, middle @ right, len(middle), None, bias, differentiable)
 
 
 def _all(source: Tensor) -> Tensor:

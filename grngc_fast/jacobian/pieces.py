@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from . import general
-from .forward_pass import ForwardPass, is_plain_linear, run
+from .forward_pass import ForwardPass, check_dependence, is_plain_linear, run
 from .middle import take
 from .protocol import HasFactors, factors_at
 from .recipe import Recipe, choose
@@ -123,7 +123,10 @@ class ModulePieces:
             watched = {name: self.model.get_submodule(name) for name in set(self.route.order)}
             linears = {name: module for name, module in watched.items() if is_plain_linear(module)}
             self._forward = run(self.model, self._slices[window_slice], linears)
-            if not self.route.holds(self._forward):
+            holds = self.route.holds(self._forward)
+            if not holds or self.route.encoder is None:
+                check_dependence(self._forward)
+            if not holds:
                 # Built otherwise than when the route was found: this pass takes the general path, the next looks anew.
                 forget(self.model)
                 self.route = self.route.general()

@@ -6,13 +6,14 @@ a window in the order of the input tensor (`x.flatten(1)`), whatever its shape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .autograd_graph import ELEMENTWISE, MOVES, RESHAPES, extent, place
+from .autograd_graph import ELEMENTWISE, MOVES, RESHAPES, extent, place, way
 from .forward_pass import Call, ForwardPass, tolerance
 from .labels import columns_read, delivered_step
 
@@ -57,6 +58,7 @@ class Route:
     order : names of the calls watched; another order is another computation.
     stateful : a pass changes a buffer, so all pieces must come from one pass.
     vectorised : vector-Jacobian products can be taken many at a time.
+    ways : on which layers were seen to read what they read when the route was found.
     """
 
     n_outputs: int
@@ -69,6 +71,7 @@ class Route:
     order: tuple[str, ...] = ()
     stateful: bool = False
     vectorised: bool = True
+    ways: set[Hashable] = field(default_factory=set)
 
     def general(self) -> Route:
         """The same module without its layers."""
@@ -107,11 +110,11 @@ class Route:
         windows = place(forward.x)
         if self.encoder is not None:
             made = forward.calls[self.encoder.order].made
-            way = extent(source_of(self, forward), {made, windows})
-            if way.reached != {made} or (self.diagonal and not way.only(ELEMENTWISE)):
+            between = extent(source_of(self, forward), {made, windows})
+            if between.reached != {made} or (self.diagonal and not between.only(ELEMENTWISE)):
                 return False
         readers = [layer for layer in (self.encoder, self.skip) if isinstance(layer, Layer)]
-        return self._makes_forecast(forward) and all(_reads_as_before(layer, forward) for layer in readers)
+        return self._makes_forecast(forward) and all(self._reads_as_before(layer, forward) for layer in readers)
 
     def _makes_forecast(self, forward: ForwardPass) -> bool:
         if self.readout is None:
@@ -119,16 +122,26 @@ class Route:
         windows, readout = place(forward.x), forward.calls[self.readout.order]
         linear = forward.calls[self.skip.order] if isinstance(self.skip, Layer) else None
         ends = {readout.made, *([] if linear is None else [linear.made]), *([windows] if self._adds_step else [])}
-        way = extent(forward.forecast, {*ends, windows})
-        if way.reached != ends or not way.only(MOVES | {"Add"}):
+        between = extent(forward.forecast, {*ends, windows})
+        if between.reached != ends or not between.only(MOVES | {"Add"}):
             return False
-        if way.only(RESHAPES):
+        if between.only(RESHAPES):
             return True
         if delivered_step(readout, forward) != self.readout.step:
             return False
         if linear is not None:
             return delivered_step(linear, forward) == 0
         return not self._adds_step or added_step(forward, readout, self.readout.step) == self._step_columns
+
+    def _reads_as_before(self, layer: Layer, forward: ForwardPass) -> bool:
+        call = forward.calls[layer.order]
+        here = way(call.read, place(forward.x)), call.read.shape, layer.order
+        if here in self.ways:
+            return True
+        same = _reads_the_same(layer, forward)
+        if same and here[0] is not None:
+            self.ways.add(here)
+        return same
 
     @property
     def _adds_step(self) -> bool:
@@ -140,12 +153,12 @@ class Route:
         return int(self.skip[0]) if isinstance(self.skip, Tensor) else None
 
 
-def _reads_as_before(layer: Layer, forward: ForwardPass) -> bool:
+def _reads_the_same(layer: Layer, forward: ForwardPass) -> bool:
     call = forward.calls[layer.order]
-    way = extent(call.read, {place(forward.x)})
-    if not way.reached or not way.only(MOVES):
+    between = extent(call.read, {place(forward.x)})
+    if not between.reached or not between.only(MOVES):
         return False
-    if way.only(RESHAPES) and layer.columns is None:
+    if between.only(RESHAPES) and layer.columns is None:
         return True
     columns = columns_read(call, forward)
     if columns is None:
@@ -179,6 +192,8 @@ def source_of(route: Route, forward: ForwardPass) -> Tensor:
 
 def read_step(call: Call, step: int, n_windows: int) -> Tensor:
     """(N, H): what a layer read at one of its steps."""
+    if call.read.dim() == 2 and len(call.read) == n_windows:
+        return call.read
     with torch.enable_grad():
         steps = call.read.reshape(n_windows, -1, call.read.shape[-1])
         return steps.squeeze(1) if steps.shape[1] == 1 else steps[:, step]

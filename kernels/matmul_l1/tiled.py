@@ -9,7 +9,7 @@ The tile is bounded both as a piece of the product and as a piece of `left` and 
 
 These shapes cover all: `windows.run` has one right side for all windows (one hidden layer, deep networks, a linear path); a
 shared left side is the same transposed. `grouped.l1` is for a diagonal middle with many windows of a small product, `biased.l1`
-for few windows of a product with a bias.
+for few windows of a product with a bias, `plain.l1` for small products.
 `_batched` has both sides of its own for each window (KAN, ensembles), `ensemble.l1` a diagonal middle as well.
 """
 
@@ -20,7 +20,7 @@ import math
 import torch
 from torch import Tensor
 
-from . import biased, ensemble, grouped, int8, onednn, windows
+from . import biased, ensemble, grouped, int8, onednn, plain, windows
 from .results import Gradients, Needs
 
 __all__ = ["Gradients", "Needs", "abs_mean", "l1", "signed_mean"]
@@ -219,6 +219,9 @@ def _windows(
 
     Values (N,), with scale their sum (1,); gradients a like `a`, b (1, K, Q), scale (N, K), bias (1, M, Q).
     """
+    small = scale is None and weights is None and forbidden is None and plain.worth(a, b)
+    if small and not int8.worth(a.shape[0] * a.shape[1], b.shape[0], b.shape[1], precision):
+        return plain.l1(a, b, bias, needs)
     given = (a, b, scale, bias)
     bound = _bound(a, b, scale, bias)
     bounded = math.isfinite(bound)
