@@ -97,6 +97,10 @@ class Screen:
         own = self._product.cut(standard(residual.T).T)
         return self._product(own, self._inputs).float().div_(self._product.unit)
 
+    def alone(self, residual: Tensor) -> Tensor:
+        """(E, Q) evidence of each input without any other for residuals (E, N)."""
+        return self._alone(self._product.cut(standard(residual.T).T))
+
     def excess(self, evidence: Tensor, outside: Tensor, n_partners: int, pairs: bool = False) -> Tensor:
         """(E,): the largest evidence outside of the set over the largest that noise would show; 1 is where noise ends.
 
