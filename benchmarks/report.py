@@ -256,24 +256,43 @@ def _race_cell(recorded: Recorded, method: str, P: int) -> str:
     return f"**{seconds(Figure(latest, False))}**, {found}"
 
 
-def growth(recorded: Recorded) -> str:
+def growth(recorded: Recorded, L: int = 1) -> str:
     """A training step of each method at every size, and its limit."""
-    from .scaling import METHODS
+    from .scaling import ALL
 
+    return _grown(recorded, list(ALL), "step", L)
+
+
+def growth_of_more(recorded: Recorded) -> str:
+    """Steps of five lags, and whole fits of one lag and of five; nothing of what was not recorded."""
+    from .whole_fits import FITS
+
+    fits = "Whole fits of Lorenz-96 (F = 40, 1000 steps; `--fits`), the default and the authors' training of 200 epochs"
+    parts = (
+        ("The same of five lags", growth(recorded, 5)),
+        (f"{fits}, one lag", _grown(recorded, list(FITS), "fit", 1)),
+        (f"{fits}, five lags", _grown(recorded, list(FITS), "fit", 5)),
+    )
+    return "".join(f"\n{title}:\n\n{drawn}" for title, drawn in parts if drawn.count("\n") > 2) + "\n"
+
+
+def _grown(recorded: Recorded, names: Sequence[str], what: str, L: int) -> str:
     sizes = (10, 30, 100, 300, 1000, 3000, 10_000)
     rows = []
-    for name in METHODS:
+    for name in names:
         cells = []
         for P in sizes:
-            taken, limit = recorded.get(name, "step", P), recorded.get(name, "limit: memory", P)
-            cells.append(seconds(taken) if taken is not None else "" if limit is None else f"{limit.value:.0f} GiB")
-        peak = [recorded.get(name, "memory of a step", P) for P in sizes]
+            taken, limit = recorded.get(name, what, P, L=L), recorded.get(name, "limit: memory", P, L=L)
+            slow = recorded.get(name, f"limit: {what}", P, L=L)
+            beyond = f"{limit.value:.0f} GiB" if limit is not None else f"({seconds(slow)})" if slow is not None else ""
+            cells.append(seconds(taken) if taken is not None else beyond)
+        peak = [recorded.get(name, f"memory of a {what}", P, L=L) for P in sizes]
         largest = next((figure for figure in reversed(peak) if figure is not None), None)
-        slopes = [recorded.get(name, "exponent of a step in P", P) for P in sizes]
+        slopes = [recorded.get(name, f"exponent of a {what} in P", P, L=L) for P in sizes]
         slope = next((f"{figure.value:.1f}" for figure in reversed(slopes) if figure is not None), "")
         if largest is not None:
             rows.append([name, *cells, memory(largest, 2.0**-30), slope])
-    return table(["step", *(f"{P:,}" for P in sizes), "memory of the largest", "exponent"], rows)
+    return table([what, *(f"{P:,}" for P in sizes), "memory of the largest", "exponent"], rows)
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -288,4 +307,5 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "drop-in": drop_in,
     "races": races,
     "growth": growth,
+    "growth-of-more": growth_of_more,
 }

@@ -3,7 +3,8 @@
 64 windows to a step, 128 hidden units of a shared network, 16 of a network for each series, 10 of a recurrent one. `exact`
 penalises all targets of all windows, `sampled` is what a fit of the shared layer does, `working sets` is the step of all targets'
 networks of 16 inputs. The rivals are those of `baselines`. A method ends where its next step would take more than `--limit`
-seconds or hold more than `--memory` GiB; the limit is a row. Whole fits are those of `endtoend`.
+seconds or hold more than `--memory` GiB; the limit is a row. `--fits` measures whole fits too (`whole_fits`), `--compile` the
+rivals that store a Jacobian by torch.compile as well, its first call apart.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -24,16 +25,35 @@ from grngc_fast.models import MLP
 from grngc_fast.series import Windows
 from grngc_fast.training.sampling import PenaltySample
 
-from . import guard
+from . import guard, whole_fits
 from .baselines import clstm, cmlp, gradients
 from .baselines.ista import Ista
 from .baselines.ista import step as ista_step
+from .growing import exponent, predicted
 from .results import RESULTS, Row, add_plot_argument, read
 from .training_step import DEFAULT_LAM, HIDDEN, N_WINDOWS, trainer
 
 SMALL, RECURRENT, SET_INPUTS, TILE = 16, 10, 16, 125
 METRICS = ("step", "memory of a step")
+# Each takes a minute or more.
+LARGEST_COMPILED = 300
 Step = Callable[[], object]
+
+
+class Panel(NamedTuple):
+    """A metric, what its axis says, and the axis' unit in that of the rows."""
+
+    metric: str
+    label: str
+    scale: float
+
+
+PANELS = (
+    Panel("step", "time of a training step, ms", 1e3),
+    Panel(METRICS[1], "memory of a training step, MiB", 2.0**-20),
+    Panel(whole_fits.METRICS[0], "time of a whole fit, s", 1.0),
+    Panel(whole_fits.METRICS[1], "memory of a whole fit, MiB", 2.0**-20),
+)
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,11 @@ def _sets(n_series: int, n_lags: int) -> Step:
     return step
 
 
+def _by_compiler(penalty: gradients.Penalty) -> Callable[[int, int], Step]:
+    """Compiled anew for each size."""
+    return lambda n_series, n_lags: _rival(gradients.compiled(penalty))(n_series, n_lags)
+
+
 def _component_wise(kind: type[Any]) -> Callable[[int, int], Step]:
     def build(n_series: int, n_lags: int) -> Step:
         torch.manual_seed(0)
@@ -145,6 +170,11 @@ METHODS: dict[str, Method] = {
         _component_wise(clstm.VectorisedCLSTM), RECURRENT, lambda p, q: 48.0 * p * p * RECURRENT
     ),
 }
+COMPILED: dict[str, Method] = {
+    "vmap(jacrev), compiled": Method(_by_compiler(gradients.jacrev), HIDDEN, _jacobian),
+    "bmm, compiled": Method(_by_compiler(gradients.bmm), HIDDEN, _jacobian),
+}
+ALL = METHODS | COMPILED
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +186,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=float, default=10.0, help="seconds of a step (%(default)s)")
     parser.add_argument("--memory", type=float, default=8.0, help="GiB that a step may hold (%(default)s)")
+    parser.add_argument("--fits", action="store_true", help="whole fits too, beside the steps")
+    parser.add_argument("--fit-limit", type=float, default=120.0, help="seconds of a whole fit (%(default)s)")
+    parser.add_argument(
+        "--compile", action="store_true", help="vmap(jacrev) and bmm by torch.compile too, of the sizes to 300"
+    )
     add_plot_argument(parser, "scaling.png", "the recorded curves")
 
 
@@ -164,6 +199,11 @@ def run(args: argparse.Namespace) -> list[Row]:
     for n_lags in args.lags:
         for name in args.methods:
             rows += curve(name, sorted(args.series), n_lags, args.repeats, args.limit, args.memory * 2**30)
+        for name in COMPILED if args.compile else ():
+            sizes = sorted(p for p in args.series if p <= LARGEST_COMPILED)
+            rows += curve(name, sizes, n_lags, args.repeats, args.limit, args.memory * 2**30)
+        for name in whole_fits.FITS if args.fits else ():
+            rows += whole_fits.curve(name, sorted(args.series), n_lags, args.fit_limit, torch.get_num_threads())
     if args.plot:
         draw([*recorded(), *rows], args.plot)
     return rows
@@ -171,23 +211,32 @@ def run(args: argparse.Namespace) -> list[Row]:
 
 def curve(name: str, series: Sequence[int], n_lags: int, repeats: int, limit: float, memory: float) -> list[Row]:
     """Steps of growing size until the limit, and the exponent of the last three."""
-    method, rows, points = METHODS[name], list[Row](), list[tuple[int, float]]()
+    method, rows = ALL[name], list[Row]()
     for n_series in series:
         size = {"P": n_series, "L": n_lags, "H": method.width, "N": N_WINDOWS}
         # Measured memory counts what is held only in passing.
         held = max(
-            method.bytes(n_series, n_series * n_lags), _predicted([r for r in rows if r.metric == METRICS[1]], n_series)
+            method.bytes(n_series, n_series * n_lags), predicted([r for r in rows if r.metric == METRICS[1]], n_series)
         )
         if held > memory:
             print(f"{name}, P={n_series}, L={n_lags}: would hold {held / 2**30:.0f} GiB")
             rows.append(Row(name, **size, metric="limit: memory", value=held / 2**30, unit="GiB"))
             break
-        predicted = _predicted([r for r in rows if r.metric == "step"], n_series)
-        if predicted > limit:
-            print(f"{name}, P={n_series}, L={n_lags}: a step would take about {predicted:.0f} s")
-            rows.append(Row(name, **size, metric="limit: step", value=predicted, unit="s"))
+        expected = predicted([r for r in rows if r.metric == "step"], n_series)
+        if expected > limit:
+            print(f"{name}, P={n_series}, L={n_lags}: a step would take about {expected:.0f} s")
+            rows.append(Row(name, **size, metric="limit: step", value=expected, unit="s"))
             break
         step = method.build(n_series, n_lags)
+        if name in COMPILED:
+            try:
+                compiling = guard.timed(step, 1, warmup=0).median
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[0][:80]
+                print(f"{name}, P={n_series}, L={n_lags}: does not compile here: {reason}")
+                rows.append(Row(f"{name}: {reason}", **size, metric="failed", value=1.0, unit="1"))
+                break
+            rows.append(Row(name, **size, metric="first call, compiling", value=compiling, unit="s"))
         first = guard.timed(step, 1, warmup=0).median
         taken = guard.timed(step, repeats if first < limit / 10 else 2, warmup=0)
         peak = guard.peak_memory(step)
@@ -196,33 +245,17 @@ def curve(name: str, series: Sequence[int], n_lags: int, repeats: int, limit: fl
         spread = {"p20": taken.p20, "p80": taken.p80}
         rows.append(Row(name, **size, metric="step", value=taken.median, unit="s", **spread))
         rows.append(Row(name, **size, metric=METRICS[1], value=float(peak), unit="B"))
-        points.append((n_series, taken.median))
         print(f"{name}, P={n_series}, L={n_lags}: {taken.median * 1e3:.3g} ms, {peak / 2**20:.3g} MiB", flush=True)
-    if len(points) > 2:
-        exponent = np.polyfit(*np.log(points[-3:]).T, 1)[0]
-        size = {"P": points[-1][0], "L": n_lags, "H": method.width, "N": N_WINDOWS}
-        rows.append(Row(name, **size, metric="exponent of a step in P", value=float(exponent), unit="1"))
-    return rows
-
-
-def _predicted(rows: Sequence[Row], n_series: int) -> float:
-    """By the growth between the last two, at least linear."""
-    if not rows:
-        return 0.0
-    last = rows[-1]
-    slope = 2.0
-    if len(rows) > 1 and rows[-2].value > 0 and last.value > 0:
-        slope = float(np.log(last.value / rows[-2].value) / np.log(last.P / rows[-2].P))
-    return last.value * (n_series / last.P) ** max(1.0, min(slope, 3.0))
+    return [*rows, *exponent([row for row in rows if row.metric == "step"], "exponent of a step in P")]
 
 
 def recorded() -> list[Row]:
     """Rows of earlier runs, the last of each method, size and metric."""
     last: dict[tuple[str, str, str, str], Row] = {}
+    drawn = {*METRICS, *whole_fits.METRICS}
     for row in read() if RESULTS.exists() else ():
-        if row["method"] in METHODS and (
-            row["metric"] in METRICS or row["metric"].startswith(("limit", "exponent of a step"))
-        ):
+        known = row["method"] in ALL or row["method"] in whole_fits.FITS
+        if known and (row["metric"] in drawn or row["metric"].startswith(("limit", "exponent of a"))):
             sizes = {name: int(row[name]) for name in "PLHN"}
             key = (row["method"], row["P"], row["L"], row["metric"])
             last[key] = Row(row["method"], **sizes, metric=row["metric"], value=float(row["value"]), unit=row["unit"])
@@ -234,33 +267,25 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     from matplotlib.figure import Figure
 
     lags = sorted({row.L for row in rows})
-    figure = Figure(figsize=(13, 4.2 * len(lags)), layout="constrained")
-    grid = figure.subplots(len(lags), 2, squeeze=False)
+    panels = [panel for panel in PANELS if any(row.metric == panel.metric for row in rows)]
+    figure = Figure(figsize=(6.5 * len(panels), 4.2 * len(lags)), layout="constrained")
+    grid = figure.subplots(len(lags), len(panels), squeeze=False)
+    names = [*ALL, *whole_fits.FITS]
     for own, n_lags in zip(grid, lags, strict=True):
-        for axes, (metric, unit, scale) in zip(own, (("step", "ms", 1e3), (METRICS[1], "MiB", 2.0**-20)), strict=True):
-            for i, name in enumerate(METHODS):
+        for axes, panel in zip(own, panels, strict=True):
+            for i, name in enumerate(names):
                 mine = [row for row in rows if row.method == name and n_lags == row.L]
-                points = sorted({row.P: row.value * scale for row in mine if row.metric == metric}.items())
+                points = sorted({row.P: row.value * panel.scale for row in mine if row.metric == panel.metric}.items())
                 if not points:
                     continue
-                slope = [row.value for row in mine if row.metric.startswith("exponent")]
-                label = f"{name}, P^{slope[-1]:.1f}" if slope and metric == "step" else name
-                style = (
-                    {"linewidth": 2.4, "marker": "o"} if name.startswith("ours") else {"linewidth": 1.2, "marker": "."}
-                )
-                axes.loglog(
-                    *zip(*points, strict=True),
-                    color=f"C{i % 10}",
-                    linestyle="-" if i < 10 else "--",
-                    label=label,
-                    **style,
-                )
-            axes.set(
-                xlabel="series P",
-                ylabel=f"{metric.removesuffix(' of a step')} of a training step, {unit}",
-                title=f"L = {n_lags}",
-            )
-            if metric == "step":
+                slope = [row.value for row in mine if row.metric == f"exponent of a {panel.metric} in P"]
+                label = f"{name}, P^{slope[-1]:.1f}" if slope else name
+                ours = name.startswith("ours")
+                style = {"linewidth": 2.4, "marker": "o"} if ours else {"linewidth": 1.2, "marker": "."}
+                line = "-" if i < 10 else "--"
+                axes.loglog(*zip(*points, strict=True), color=f"C{i % 10}", linestyle=line, label=label, **style)
+            axes.set(xlabel="series P", ylabel=panel.label, title=f"L = {n_lags}")
+            if panel.metric in ("step", "fit") and axes.lines:
                 axes.legend(fontsize=7.5, frameon=False)
-    figure.suptitle(f"A training step of {N_WINDOWS} windows, each method to its limit")
+    figure.suptitle(f"A training step of {N_WINDOWS} windows, and whole fits, each method to its limit")
     figure.savefig(path, dpi=150)

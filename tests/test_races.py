@@ -6,8 +6,10 @@ import argparse
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import endtoend, scaling
+from benchmarks import endtoend, scaling, whole_fits
+from benchmarks.baselines import gradients
 from benchmarks.endtoend import Racer, once
 from benchmarks.results import circumstances, read, record
 from grngc_fast.datasets import var
@@ -102,6 +104,44 @@ def test_steps_grow_to_their_limit_and_are_drawn(tmp_path, capsys):
     assert [row.metric for row in slow] == ["step", "memory of a step", "limit: step"]
     scaling.draw([*rows, *slow], tmp_path / "scaling.png")
     assert (tmp_path / "scaling.png").stat().st_size > 10_000
+
+
+def test_whole_fits_grow_to_their_limit(monkeypatch, tmp_path):
+    monkeypatch.setattr(whole_fits, "fresh", lambda function, *given: function(*given))
+    monkeypatch.setattr(whole_fits, "measure", lambda name, p, lags, threads: (p**2.0, 7))
+    rows = whole_fits.curve("ours, default fit", [4, 6, 8], 1, 1e9, 1)
+    assert [row.metric for row in rows] == ["fit", "memory of a fit"] * 3 + ["exponent of a fit in P"]
+    assert rows[-1].value == pytest.approx(2)
+    slow = whole_fits.curve("official loop, its training", [4, 6], 5, 1.0, 1)
+    assert [row.metric for row in slow] == ["fit", "memory of a fit", "limit: fit"]
+    assert slow[-1].value == pytest.approx(36)
+    scaling.draw([*rows, *slow], tmp_path / "scaling.png")
+    assert (tmp_path / "scaling.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("name", whole_fits.FITS)
+def test_a_whole_fit_of_several_lags_is_measured(name, monkeypatch):
+    monkeypatch.setattr(whole_fits, "N_STEPS", 150)
+    monkeypatch.setattr(whole_fits.official.train, "__defaults__", (2,))
+    seconds, peak = whole_fits.measure(name, 4, 2, torch.get_num_threads())
+    assert seconds > 0
+    assert peak >= 0
+
+
+@pytest.mark.parametrize("name", scaling.COMPILED)
+def test_what_does_not_compile_has_a_row_that_says_so(name, monkeypatch):
+    def refused(penalty):
+        def call(model, x):
+            raise RuntimeError("no compiler\nmore")
+
+        return call
+
+    monkeypatch.setattr(gradients, "compiled", refused)
+    (row,) = scaling.curve(name, [4, 6], 1, 2, 10.0, 2.0**30)
+    assert (row.method, row.metric) == (f"{name}: no compiler", "failed")
+    monkeypatch.setattr(gradients, "compiled", lambda penalty: penalty)
+    rows = scaling.curve(name, [4], 1, 2, 10.0, 2.0**30)
+    assert [row.metric for row in rows] == ["first call, compiling", "step", "memory of a step"]
 
 
 @pytest.mark.parametrize("name", scaling.METHODS)

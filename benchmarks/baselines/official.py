@@ -21,24 +21,24 @@ from .plain_kan import PlainKAN
 HIDDEN, RATE, LAM, EPOCHS = 512, 0.01, 0.0015, 200
 
 
-def network(kind: str, n_series: int, seed: int) -> nn.Module:
+def network(kind: str, n_series: int, seed: int, n_lags: int = 1) -> nn.Module:
     """One hidden layer of ReLU units, or of splines of order 3 over five cells of [-1, 1] with the identity."""
     generator = torch.Generator().manual_seed(seed)
     if kind == "mlp":
-        return MLP(n_series, 1, (HIDDEN,), activation="relu", generator=generator)
-    return PlainKAN(KAN(n_series, 1, (HIDDEN,), grid=5, order=3, grid_range=(-1.0, 1.0), generator=generator))
+        return MLP(n_series, n_lags, (HIDDEN,), activation="relu", generator=generator)
+    return PlainKAN(KAN(n_series, n_lags, (HIDDEN,), grid=5, order=3, grid_range=(-1.0, 1.0), generator=generator))
 
 
 def mean_gradients(model: nn.Module, x: Tensor) -> Tensor:
-    """G (P, P) [effect, cause] for windows (N, 1, P), with a graph: one backward pass for each effect."""
+    """G (P, L P) [effect, cause of each lag, oldest first] of windows (N, L, P), with a graph: a backward pass an effect."""
     x = x.detach().requires_grad_()
     forecast = model(x)
     rows = [torch.autograd.grad(forecast[:, i].sum(), x, create_graph=True)[0] for i in range(forecast.shape[1])]
-    return torch.stack([row.abs().mean(0)[-1] for row in rows])
+    return torch.stack([row.abs().mean(0).flatten() for row in rows])
 
 
 def train(model: nn.Module, x: Tensor, y: Tensor, epochs: int = EPOCHS) -> Iterator[Progress]:
-    """What is known after each epoch, windows (N, 1, P) and targets (N, P)."""
+    """What is known after each epoch, windows (N, L, P) and targets (N, P)."""
     optimizer, seconds = torch.optim.Adam(model.parameters(), lr=RATE), 0.0
     for epoch in range(1, epochs + 1):
         started = time.perf_counter()
