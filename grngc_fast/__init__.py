@@ -17,7 +17,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     penalty        gradient_l1, gradient_frobenius of any torch module
     jacobian/      the sandwich W_out M W_in, its discovery in any module, the general path
     graph/         the result: edges, dense and sparse graphs, shares of units, their file, their pictures
-    datasets/      simulators, and readers of tables and truths
+    datasets/      simulators, readers of tables and truths, published sets by name
     series/        tables, candidate pairs, z-scores, windows
     kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it
     plotting, distributed, forking, row_blocks, errors: what several rooms share, and none of them knows a room

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from .errors import InputError
+from .errors import DataWarning, InputError
 from .graph import CausalGraph, SparseCausalGraph
+
+# A truth is doubted where the evidence against its direction, in standard deviations, and the area that its transpose gains
+# exceed these. Set on 341 rankings of public sets and simulations under their right truths: none has more than 2.1 of evidence.
+_EVIDENCE, _GAIN = 2.25, 0.05
 
 
 @dataclass(frozen=True, repr=False)
@@ -52,6 +57,10 @@ def evaluate(scores: Any, truth: Any, diagonal: bool = False) -> Evaluation:
     truth : of the same shape, boolean or 0/1.
     diagonal : whether effect == cause is counted (at every lag).
 
+    Warns
+    -----
+    DataWarning : where the transpose of the truth scores far better, as of one given as [cause, effect].
+
     Raises
     ------
     InputError : shapes that differ, arrays that are not square where the diagonal has to be left out (a graph knows it),
@@ -66,6 +75,12 @@ def evaluate(scores: Any, truth: Any, diagonal: bool = False) -> Evaluation:
     if known.dtype != bool and not np.isin(known, (0, 1)).all():
         raise InputError("the truth holds values other than 0 and 1; pass booleans, as in (strength != 0)")
     known = known.astype(bool, copy=False)
+    found = _evaluation(scores, known, diagonal)
+    _doubt_direction(scores, known, diagonal, found)
+    return found
+
+
+def _evaluation(scores: Any, known: NDArray[np.bool_], diagonal: bool) -> Evaluation:
     if isinstance(scores, SparseCausalGraph):
         return _of_kept(scores, known, diagonal)
     found, own = _scores(scores, known.ndim)
@@ -81,6 +96,39 @@ def evaluate(scores: Any, truth: Any, diagonal: bool = False) -> Evaluation:
         found, known = found[off], known[off]
     known = known.reshape(-1)
     return _ranked(known, found.reshape(-1), int(known.sum()), int(known.size), diagonal)
+
+
+def _doubt_direction(scores: Any, known: NDArray[np.bool_], diagonal: bool, found: Evaluation) -> None:
+    """Warn where the scores speak for the other direction of the edges that run one way only.
+
+    Were scores blind to direction, each difference of an edge's score and that of its reverse would have either sign alike, so
+    their sum has the standard deviation of the root of their squares' sum. Few edges, as in a truth that is nearly symmetric,
+    cannot reach the threshold: of n equal differences the sum is root n standard deviations.
+    """
+    graph = isinstance(scores, (CausalGraph, SparseCausalGraph))
+    if known.shape[0] != known.shape[1] or (graph and scores.names != scores.causes):
+        return
+    pairs = known.any(-1) if known.ndim == 3 else known
+    effect, cause = np.nonzero(pairs & ~pairs.T)
+    if isinstance(scores, SparseCausalGraph):
+        kept = scores.to_scipy(diagonal=False).tocsr()
+        gap = np.asarray(kept[effect, cause] - kept[cause, effect], dtype=np.float64).ravel()
+    else:
+        array, _ = _scores(scores, known.ndim)
+        right, wrong = (array[at].astype(np.float64) for at in ((effect, cause), (cause, effect)))
+        gap = right - wrong if array.ndim == 2 else right.max(-1) - wrong.max(-1)
+    spread = float(np.linalg.norm(gap))
+    if -gap.sum() <= _EVIDENCE * spread:
+        return
+    turned = _evaluation(scores, known.swapaxes(0, 1), diagonal)
+    if turned.auroc - found.auroc > _GAIN:
+        warnings.warn(
+            f"the truth may be turned round: AUROC is {found.auroc:.4f} with it and {turned.auroc:.4f} with its transpose, AUPRC"
+            f" {found.auprc:.4f} and {turned.auprc:.4f}. It is read as [effect, cause], a list of edges as source and target:"
+            " check which way it runs",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _scores(scores: Any, n_dimensions: int) -> tuple[NDArray[Any], NDArray[np.int64] | None]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, additive, gate, lorenz96, product, read_names, read_truth, var
+from ..datasets import Dataset, additive, catalogue, gate, lorenz96, product, read_names, read_truth, var
 from ..datasets.table import existing_file
 from ..distributed import World
 from ..errors import DataWarning, InputError
@@ -83,9 +83,9 @@ def fit(args: argparse.Namespace) -> None:
 
 def inspect(args: argparse.Namespace) -> None:
     """What a file was understood as, and the command that fits it; nothing is written."""
-
-    existing_file(args.file)
-    print(args.file)
+    if args.dataset is None:
+        existing_file(args.file)
+    print(args.file if args.dataset is None else f"{args.dataset} in {args.file}")
     print(inspected(args, _chosen_series, _estimator_options(args)))
 
 
@@ -130,23 +130,26 @@ def _read(
     args: argparse.Namespace,
 ) -> tuple[argparse.Namespace, SeriesTable, np.ndarray[Any, Any] | None, dict[str, Any]]:
     """Arguments with series chosen from the table, the table, the truth where one is given, and what is recorded."""
-    table, reading = read(args)
-    truth = None if args.truth is None else read_truth(args.truth, table.names, **_lookup(args))
-    chosen = _chosen_series(args, table.names)
+    data, reading = read(args)
+    table = data.table
+    truth = data.truth if args.truth is None else read_truth(args.truth, table.names, **_lookup(args))
+    chosen = _chosen_series(args, table.names, data.regulators)
     summary = summarise(table)
     for suspicion in summary.suspicions:
         warnings.warn(suspicion, DataWarning, stacklevel=1)
     count = len(table.trajectories)
     whole = count if table.origin is None else len(set(table.origin))
     print(
-        f"{args.file}: {table.n_series} series, {table.n_steps} steps"
+        f"{data.name}: {table.n_series} series, {table.n_steps} steps"
         + (f", {whole} trajectories" if whole > 1 else "")
         + (f", {count} pieces" if count > whole else "")
+        + (f", {len(data.regulators)} regulators as causes" if args.regulators is None and data.regulators else "")
     )
+    digests = {str(file): _sha256(file) for file in data.files}
     source = {
         "table": summary.settings() | ({} if table.reading is None else {"reading": table.reading.settings()}),
         "file": str(args.file),
-        "sha256": _sha256(args.file),
+        **({"sha256": digests[str(args.file)]} if args.dataset is None else {"files": digests}),
         **reading,
         "series": table.n_series,
         "steps": table.n_steps,
@@ -160,9 +163,11 @@ def _lookup(args: argparse.Namespace) -> dict[str, bool]:
     return {"ignore_unknown": args.ignore_unknown or args.drop_constant, "ignore_case": args.ignore_case}
 
 
-def _chosen_series(args: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:
-    """Regulators, targets and candidate pairs as the estimator takes them."""
-    chosen: dict[str, Any] = {}
+def _chosen_series(
+    args: argparse.Namespace, names: Sequence[str], regulators: Sequence[str] | None = None
+) -> dict[str, Any]:
+    """Regulators, those of the data set unless others are named, targets and candidate pairs as the estimator takes them."""
+    chosen: dict[str, Any] = {} if regulators is None else {"regulators": list(regulators)}
     lookup = _lookup(args)
     if args.regulators is not None:
         chosen["regulators"] = read_names(args.regulators, names, "source", **lookup)
@@ -184,6 +189,25 @@ def evaluate(args: argparse.Namespace) -> None:
     if truth.ndim == 3 and getattr(graph, "lag_scores", None) is None:
         truth = np.asarray(truth.any(-1))
     _print_evaluation(evaluate_scores(graph, truth, diagonal=args.diagonal), args.diagonal)
+
+
+def datasets(args: argparse.Namespace) -> None:
+    """Names, sizes and origins of the published data sets."""
+    word = args.word.lower()
+    chosen = [data for data in catalogue() if word in f"{data.name} {data.about}".lower()]
+    if not chosen:
+        raise InputError(f"no data set is called or described by {args.word!r}; leave it out to list all")
+    print(f"{'name':19} {'series':>6} {'steps':>6} {'pieces':>6} {'edges':>6}  what it is, where it can be had")
+    for data in chosen:
+        edges = "-" if data.n_edges is None else data.n_edges
+        options = f" (options {', '.join(data.options)})" if data.options else ""
+        print(
+            f"{data.name:19} {data.n_series:6} {data.n_steps:6} {data.n_trajectories:6} {edges:>6}"
+            f"  {data.about}{options}, {data.origin}"
+        )
+    print(
+        "steps: of all pieces together; windows do not cross them. edges: between different series, - where not known"
+    )
 
 
 def simulate(args: argparse.Namespace) -> None:
@@ -226,7 +250,11 @@ def _fit_and_write(
     if args.effects is not None:
         effects = found.edge_effects(table, named) if named else found.edge_effects(table, top_k=args.effects)
     record = run_record(found, seed, source, selection, evaluation, linear, effects, args.told)
-    report = Report(str(source.get("file", source.get("system"))), args.argv, args.told) if args.report else None
+    report = (
+        Report(str(source.get("dataset", source.get("file", source.get("system")))), args.argv, args.told)
+        if args.report
+        else None
+    )
     dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects, report)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")

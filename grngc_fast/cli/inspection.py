@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from ..datasets import Dataset
 from ..errors import DataWarning, InputError
 from ..models import FORECASTERS
 from ..planning import FitOptions, doubt_of, estimate_memory
@@ -72,56 +73,60 @@ class Inspection:
 
 def inspected(
     args: argparse.Namespace,
-    chosen: Callable[[argparse.Namespace, Sequence[str]], dict[str, Any]],
+    chosen: Callable[[argparse.Namespace, Sequence[str], Sequence[str] | None], dict[str, Any]],
     options: dict[str, Any],
 ) -> Inspection:
     """Look at the file that the arguments name, as `fit` would read it.
 
     Parameters
     ----------
-    chosen : regulators, targets and candidates among the names of a table, as the estimator takes them.
+    chosen : regulators, targets and candidates among the names of a table with these regulators, as the estimator takes them.
     options : of the estimator.
     """
     findings: list[Finding] = []
     refused: list[str] = []
-    table, told, mend = _read(args, refused, [mend for mend in MENDS if mend[0].keys() <= {*vars(args)}])
-    if table is None:
+    data, told, mend = _read(args, refused, [mend for mend in MENDS if mend[0].keys() <= {*vars(args)}])
+    if data is None:
         return Inspection((), tuple(refused))
+    table = data.table
     summary = summarise(table)
     findings += _about_reading(table, told)
     findings += _about_values(summary, table, mend)
     try:
-        options = options | chosen(args, table.names)
+        options = options | chosen(args, table.names, data.regulators)
         if "--missing" in mend:
             options["missing"] = "drop"
         fit_options = FitOptions(
             **{field.name: options[field.name] for field in fields(FitOptions) if field.name in options}
         )
-        data, told = _prepared(table, fit_options)
+        prepared, told = _prepared(table, fit_options)
     except InputError as error:
         refused.append(str(error))
     else:
-        findings += [Finding("note", note) for note in data.notes] + [Finding("look at", text) for text in told]
-        findings += _about_fit(fit_options, data, refused)
+        findings += [Finding("note", note) for note in prepared.notes] + [Finding("look at", text) for text in told]
+        findings += _about_fit(fit_options, prepared, refused)
     return Inspection(tuple(findings), tuple(refused), _words(args, mend), len(refused) > bool(mend))
 
 
 def _read(
     args: argparse.Namespace, refused: list[str], mends: Sequence[Mend]
-) -> tuple[SeriesTable | None, list[str], tuple[str, ...]]:
-    """The table, what was warned of, and the words that made it readable; why it was refused without is added to `refused`."""
+) -> tuple[Dataset | None, list[str], tuple[str, ...]]:
+    """The table and what is known of it, what was warned of, and the words that made it readable.
+
+    Why it was refused without those words is added to `refused`.
+    """
     for change, words in mends:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DataWarning)
             try:
-                table, _ = read(argparse.Namespace(**{**vars(args), **change}))
+                data, _ = read(argparse.Namespace(**{**vars(args), **change}))
             except InputError as error:
                 if not change:
                     refused.append(str(error))
                 continue
         if words:
             refused[-1] += f"; {' '.join(words)} lets it be read"
-        return table, [str(warning.message) for warning in caught], words
+        return data, [str(warning.message) for warning in caught], words
     return None, [], ()
 
 
@@ -152,7 +157,9 @@ def _about_reading(table: SeriesTable, told: list[str]) -> list[Finding]:
             Finding("read", f"{reading.n_rows:,} rows by {reading.n_columns:,} columns, {reading.orientation}")
         )
         findings.append(Finding("time axis", _time(reading.time)))
-        findings += [Finding("left out", f"{column!r}: {why}") for column, why in reading.dropped]
+        reasons = dict.fromkeys(why for _, why in reading.dropped)
+        left_out = {why: [column for column, reason in reading.dropped if reason == why] for why in reasons}
+        findings += [Finding("left out", f"{_names(columns)}: {why}") for why, columns in left_out.items()]
         findings += [Finding("note", note) for note in reading.notes]
         told = [*reading.warnings, *told]
     findings.insert(1, Finding("steps", steps))
@@ -260,7 +267,8 @@ def _costs(options: FitOptions, edges: CandidateEdges, data: PreparedSeries, ref
 
 def _words(args: argparse.Namespace, mend: tuple[str, ...]) -> tuple[str, ...]:
     """The command's own words with `fit` for `inspect`, what makes the file readable, and a folder for the results."""
-    out = () if args.out is not None else ("--out", f"{_stem(args.file)}-graph")
+    stem = _stem(args.file) if args.dataset is None else args.dataset
+    out = () if args.out is not None else ("--out", f"{stem}-graph")
     return ("grngc-fast", "fit", *args.argv[1:], *mend, *out)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from ..models import options_of
 from ..planning import MODELS
 from ..series.missing import MISSING
 from . import commands
-from .reading import add_reading_options
+from .reading import add_reading_options, named_value
 
 # Edges whose effects are written where it is not said how many.
 SHOWN_EFFECTS = 12
@@ -86,6 +85,15 @@ def simulate(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=commands.simulate)
 
 
+def datasets(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "The published data sets that fit, inspect and path read by name (--dataset NAME, and the folder of its files). None is"
+        " part of the library, and none is fetched."
+    )
+    parser.add_argument("word", nargs="?", default="", help="only those whose name or description holds this")
+    parser.set_defaults(run=commands.datasets)
+
+
 def _add_table(parser: argparse.ArgumentParser) -> None:
     add_reading_options(parser)
     parser.add_argument(
@@ -117,17 +125,6 @@ def _add_candidates(parser: argparse.ArgumentParser) -> None:
 def _model_options() -> str:
     known = {name: ", ".join(options_of(name)) for name in MODELS if name != "auto"}
     return "; ".join(f"{name}: {options}" for name, options in known.items() if options)
-
-
-def _named_value(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, the value a Python literal where it is one."""
-    name, equals, value = text.partition("=")
-    if not (name.isidentifier() and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
 
 
 def _models(text: str) -> str | list[str]:
@@ -195,7 +192,7 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--model-option",
             dest="model_options",
             action="append",
-            type=_named_value,
+            type=named_value,
             metavar="NAME=VALUE",
             help="further argument of the forecaster, several times for several: " + _model_options(),
         )

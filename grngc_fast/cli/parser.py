@@ -14,6 +14,7 @@ COMMANDS = {
     "inspect": "say what a table was understood as, and the command that would fit it",
     "path": "fit a path of penalty strengths at once and choose one by held-out error",
     "evaluate": "AUROC and AUPRC of a result against known edges",
+    "datasets": "list the published data sets that are read by name",
     "simulate": "write a simulated table and its true edges",
 }
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ast
 from pathlib import Path
 from typing import Any
 
-from ..datasets import read_table
-from ..series import SeriesTable
+from ..datasets import Dataset, load, read_table
+from ..errors import InputError
 
 READ_OPTIONS = (
     "delimiter",
@@ -24,13 +25,30 @@ READ_OPTIONS = (
 )
 
 
+_NOT_GIVEN: tuple[Any, ...] = (None, False, [], "cut")
+
+
 def add_reading_options(parser: argparse.ArgumentParser) -> None:
     """The file, and how it is read."""
     parser.add_argument(
         "file",
         type=Path,
         help="CSV, TSV or other text, XLSX, Parquet, NPY, NPZ or H5AD; rows are time steps, columns series; a column called"
-        " time, date, ... orders the rows and is no series",
+        " time, date, ... orders the rows and is no series. With --dataset the folder that holds its files",
+    )
+    parser.add_argument(
+        "--dataset",
+        metavar="NAME",
+        help="read a published data set, its truth and its regulators, as dream4-100-1 or sos; `grngc-fast datasets` lists them",
+    )
+    parser.add_argument(
+        "--dataset-option",
+        dest="dataset_options",
+        action="append",
+        default=[],
+        type=named_value,
+        metavar="NAME=VALUE",
+        help="of a data set that has some, as subject=7 of netsim-3; several times for several",
     )
     parser.add_argument("--delimiter", help="of a text table; recognised if not given")
     parser.add_argument(
@@ -62,8 +80,30 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
     split.add_argument("--trajectory-length", type=int, metavar="N", help="every N rows are one trajectory")
 
 
-def read(args: argparse.Namespace) -> tuple[SeriesTable, dict[str, Any]]:
-    """The table, and the options that it was read with."""
+def named_value(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value a Python literal where it is one."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def read(args: argparse.Namespace) -> tuple[Dataset, dict[str, Any]]:
+    """The table, of a published data set with its truth and regulators, and the options that it was read with."""
     options = {name: getattr(args, name) for name in READ_OPTIONS}
+    if args.dataset is not None:
+        given = [name for name, value in options.items() if value not in _NOT_GIVEN]
+        if given:
+            raise InputError(f"{given[0]} is of tables; how {args.dataset} is read is known: leave it out")
+        return load(args.dataset, args.file, **dict(args.dataset_options)), {
+            "dataset": args.dataset,
+            "dataset_options": dict(args.dataset_options),
+        }
+    if args.dataset_options:
+        raise InputError("--dataset-option is of a published data set; name it with --dataset")
     missing: Any = getattr(args, "missing", "error")
-    return read_table(args.file, **options, missing=missing), {**options, "missing": missing}
+    table = read_table(args.file, **options, missing=missing)
+    return Dataset(table, None, str(args.file), files=(args.file,)), {**options, "missing": missing}

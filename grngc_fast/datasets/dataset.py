@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,15 @@ class Dataset:
     table : the trajectories and their names.
     truth : (P, P) bool [effect, cause], (P, P, L) bool [effect, cause, lag] with lag index 0 for lag 1, or None.
     name : what to call it in a table of results.
+    regulators : the series that the truth has causes among, where it says nothing of others as causes; None for all.
+    files : what it was read from.
     """
 
     table: SeriesTable
     truth: NDArray[np.bool_] | None
     name: str
+    regulators: tuple[str, ...] | None = None
+    files: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         P = self.table.n_series
@@ -33,6 +38,9 @@ class Dataset:
             raise InputError(
                 f"the truth of {self.name} has shape {self.truth.shape}; its {P} series need ({P}, {P}[, lags])"
             )
+        unknown = set(self.regulators or ()) - set(self.table.names)
+        if unknown:
+            raise InputError(f"{sorted(unknown)[0]!r}, a regulator of {self.name}, is none of its {P} series")
 
     @property
     def trajectories(self) -> tuple[NDArray[Any], ...]:

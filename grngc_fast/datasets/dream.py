@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from ..errors import InputError
+from ._files import beside, find_file
 from .dataset import Dataset
 from .table import read_table
 from .truth import read_truth
@@ -17,9 +17,12 @@ _STEPS = 21
 def read_dream3(directory: str | os.PathLike[str], size: int, network: str) -> Dataset:
     """One DREAM3 network: `dream3_{size}_{k}.tsv` and `dream3_{size}_{k}_true.txt`, k = 0..4 in the order below.
 
+    The challenge's own files, `InSilicoSize{size}-{network}-trajectories.tsv` and
+    `DREAM3GoldStandard_InSilicoSize{size}_{network}.txt`, are read alike.
+
     Parameters
     ----------
-    directory : the folder with the files.
+    directory : the folder with the files, or one above it.
     size : number of genes: 10, 50 or 100.
     network : "Ecoli1", "Ecoli2", "Yeast1", "Yeast2" or "Yeast3".
 
@@ -36,7 +39,10 @@ def read_dream3(directory: str | os.PathLike[str], size: int, network: str) -> D
     if network not in DREAM3_NETWORKS:
         raise InputError(f"DREAM3 has no network {network!r}; choose one of {', '.join(DREAM3_NETWORKS)}")
     stem = f"dream3_{size}_{DREAM3_NETWORKS.index(network)}"
-    return _read(Path(directory), f"{stem}.tsv", f"{stem}_true.txt", size, f"DREAM3 {network} size {size}")
+    challenge = f"InSilicoSize{size}-{network}-trajectories"
+    series = f"{stem}.tsv", f"{challenge}.tsv", f"{challenge}.txt"
+    gold = f"{stem}_true.txt", f"DREAM3GoldStandard_InSilicoSize{size}_{network}.txt"
+    return _read(directory, series, gold, size, f"DREAM3 {network} size {size}")
 
 
 def read_dream4(directory: str | os.PathLike[str], size: int, network: int) -> Dataset:
@@ -47,7 +53,7 @@ def read_dream4(directory: str | os.PathLike[str], size: int, network: int) -> D
 
     Parameters
     ----------
-    directory : the folder with the files.
+    directory : the folder with the files, or one above it.
     size : number of genes: 10 or 100.
     network : 1 to 5.
 
@@ -65,11 +71,15 @@ def read_dream4(directory: str | os.PathLike[str], size: int, network: int) -> D
         raise InputError(f"DREAM4 has no network {network!r}; choose 1 to 5")
     series = f"insilico_size{size}_{network}_timeseries.tsv"
     gold = f"DREAM4_GoldStandard_InSilico_Size{size}_{network}.tsv"
-    return _read(Path(directory), series, gold, size, f"DREAM4 network {network} size {size}")
+    return _read(directory, (series,), (gold,), size, f"DREAM4 network {network} size {size}")
 
 
-def _read(directory: Path, series: str, gold: str, size: int, name: str) -> Dataset:
-    table = read_table(directory / series, trajectory_length=_STEPS)
+def _read(
+    directory: str | os.PathLike[str], series: tuple[str, ...], gold: tuple[str, ...], size: int, name: str
+) -> Dataset:
+    path = find_file(directory, *series)
+    table = read_table(path, trajectory_length=_STEPS)
     if table.n_series != size:
-        raise InputError(f"{directory / series} has {table.n_series} genes; size {size} was asked for")
-    return Dataset(table, read_truth(directory / gold, table.names), name)
+        raise InputError(f"{path} has {table.n_series} genes; size {size} was asked for")
+    known = beside(directory, path, *gold)
+    return Dataset(table, read_truth(known, table.names), name, files=(path, known))
