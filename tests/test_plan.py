@@ -26,7 +26,6 @@ from grngc_fast.planning.set_evidence import (
     SPLINED_AGREEMENT,
     SPLINES,
     SetEvidence,
-    fitted_size,
 )
 from grngc_fast.series import Windows, candidate_edges
 from grngc_fast.training.sparse_linear import lam_max
@@ -307,22 +306,6 @@ def test_beyond_doubt_they_need_not_agree():
     assert sets(0.48, **clear).wins
     assert not sets(0.48, **{**clear, "clarity": BEYOND_DOUBT - 0.1}).wins
     assert not sets(0.48, **{**clear, "splined": False}).wins
-
-
-@pytest.mark.parametrize(
-    ("splined", "n_inputs", "n_windows", "size"),
-    [
-        (True, 300, 999, 49),
-        (True, 300, 2000, 50),
-        (True, 300, 299, 14),
-        (True, 20, 999, 14),
-        (True, 401, 9999, 14),
-        (False, 300, 999, 14),
-    ],
-)
-def test_sets_with_splines_of_a_fit_have_a_share_of_few_inputs(splined, n_inputs, n_windows, size):
-    found = replace(sets(0.4, splined=splined), set_size=14)
-    assert fitted_size(found, n_inputs, n_windows) == size
 
 
 def test_of_one_target_the_margin_is_taken_over_windows():

@@ -186,9 +186,7 @@ def decide(options: FitOptions, edges: CandidateEdges, windows: Windows, seed: i
     if named == "sets" and given_lam is None and weighed is not None:
         lam = weighed.lam
     if model == "sets" and weighed is not None and set_options is not None:
-        given_size = chosen.get("set_size")
-        size = fitted_size(weighed, n_inputs, len(windows)) if given_size is None else weighed.set_size
-        set_options = dataclasses.replace(set_options, set_size=size, splines=weighed.n_splines)
+        set_options = dataclasses.replace(set_options, set_size=weighed.set_size, splines=weighed.n_splines)
     skip = options.skip
     if skip is None:
         skip = model == "sets" or n_inputs > SKIP_ABOVE_INPUTS or (named == "auto" and evidence is not None)

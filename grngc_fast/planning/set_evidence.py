@@ -51,11 +51,9 @@ FEWEST_INPUTS, SHARE_OF_FEW, FEW_OF_MANY, MANY_INPUTS = 8, 0.6, 12, 2000
 # that need them.
 # Sums of sin 4x, P = 20: AUPRC .77, .97 with 10 and 20 splines; sums of squares, P = 100: .789, .801 of sets of 16 and 24.
 # Half as many where they forecast as well: sums of squares, P = 100, 16 inputs: AUPRC .806 with 10.
+# Larger sets forecast worse and rank no better where what is outside is ranked too (P = 300, 1000 steps, sets of 24, 50, 100:
+# sums of steps AUPRC .930, .925, .912, of sin 2x .998, .992, .978, of squares .736, .741, .758), in two and six times the time.
 SPLINES, COARSE_SPLINES, SPLINED_INPUTS = 20, 10, 24
-# In the fit a set with splines has a share of few inputs, as the windows bear it: what a step hides from the screens is found
-# among more. Sums of steps, 300 series, 1000 steps: sets of 24, 48 and 96 hold .953, .978 and .992 of the causes, AUROC / AUPRC
-# .974 / .927, .985 / .921, .990 / .915; of tanh 2x, 300 steps, sets of 24 and 50 .977 and .964.
-SHARE_OF_SPLINED, WINDOWS_TO_A_SPLINED_INPUT = 1 / 6, 20
 
 
 @dataclass(frozen=True)
@@ -253,13 +251,6 @@ class _Tried:
             self.sets[i].columns.gather(1, self.sets[i].strength.topk(COMPARED_INPUTS, dim=1).indices) for i in pair
         )
         return float((a[:, :, None] == b[:, None, :]).any(2).float().mean())
-
-
-def fitted_size(found: SetEvidence, n_inputs: int, n_windows: int) -> int:
-    """Inputs of each set of the fit on all windows."""
-    if not found.n_splines or n_inputs > FEW_INPUTS:
-        return found.set_size
-    return max(found.set_size, min(round(SHARE_OF_SPLINED * n_inputs), n_windows // WINDOWS_TO_A_SPLINED_INPUT))
 
 
 def _excess(errors: Tensor, least: Tensor) -> float:
