@@ -24,6 +24,7 @@ from . import (
     scale,
     scaling,
     sets_step,
+    start_up,
 )
 from .results import circumstances, record, show
 
@@ -43,6 +44,7 @@ BENCHMARKS = {
     "sampling": sampling,
     "scaling": scaling,
     "endtoend": endtoend,
+    "start_up": start_up,
     "gpu": gpu,
     "report": report,
 }

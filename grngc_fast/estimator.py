@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
-from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -376,6 +375,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         Of what `predict` forecasts (changes with `difference`), where it is known and was not filled in; a target that is known
         fewer than twice does not count.
         """
+        from sklearn.metrics import r2_score
+
         treated = self._treated(X)
         truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in treated.table.trajectories])
         forecasts = np.concatenate(self._forecasts(treated))

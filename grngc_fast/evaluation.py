@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from .errors import DataWarning, InputError
 from .graph import CausalGraph, SparseCausalGraph
@@ -185,6 +184,8 @@ def _ranked(
             f"the truth has {what}{where} ({n_edges} of {n_pairs}), so a ranking cannot be judged;"
             " check that it is the right network" + ("" if diagonal else ", or pass diagonal=True to count self-edges")
         )
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
     auroc = roc_auc_score(known, found, sample_weight=weights)
     return Evaluation(
         float(auroc), float(average_precision_score(known, found, sample_weight=weights)), n_edges, n_pairs

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import RidgeCV
 
 from .jacobian import lag_major
 from .planning import weigh
@@ -26,6 +25,9 @@ def ridge_scores(windows: Windows) -> NDArray[Any]:
     One factorisation of the inputs serves all targets and strengths. Targets that are missing are put where the fit before
     forecasts them, at first at the mean.
     """
+    # A tenth of a second, which a fit without a truth has no use for.
+    from sklearn.linear_model import RidgeCV
+
     x = windows.inputs().flip(1).double().cpu().numpy()
     flat, y = x.reshape(len(x), -1), windows.targets().double().cpu().numpy()
     missing = np.isnan(y)

@@ -18,7 +18,7 @@ from ..training.working_sets import SetOptions
 from .evidence import Evidence, weigh
 from .kan_grid import KANGrid
 from .options import FitOptions
-from .set_evidence import SetEvidence, fitted_size
+from .set_evidence import SetEvidence
 
 DEFAULT_LAM = 0.1
 # A hidden layer alone has to grow with the inputs where each series moves by itself; above this it has help of a linear path.
