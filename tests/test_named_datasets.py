@@ -291,7 +291,7 @@ def test_names_that_stand_twice_in_hela_get_a_number(tmp_path):
     assert data.names == ("JPH1", "CKS1B", "CKS1B.2")
     assert_array_equal(data.trajectories, [np.array([[1, 4, 7], [2, 5, 9], [3, 6, 8]])])
     assert data.truth is None
-    assert "1 names that stand there twice got a number" in data.table.reading.notes
+    assert "1 series got a number, having the name of one before them" in data.table.reading.notes
     file.write_text("time_points\t1\t2\t3\nJPH1\t1\t2\t3\nCKS1B\t4\t4\t4\n")
     with pytest.raises(InputError, match=r"Hela_CellCycle_RNAseq\.tsv: constant series: 'CKS1B'"):
         read_hela(file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -172,7 +173,7 @@ def read_ecoli_stress(place: str | os.PathLike[str], stress: Literal["cold", "he
 def read_hela(place: str | os.PathLike[str]) -> Dataset:
     """Cell cycle of HeLa cells by RNA sequencing: 8813 genes by 14 times, no truth.
 
-    `Hela_CellCycle_RNAseq.tsv`. Eight names stand twice in it; the second of each gets a number, as in `CKS1B.2`.
+    `Hela_CellCycle_RNAseq.tsv`. 13 of the series have the name of one before them, and get a number: `CKS1B.2`.
 
     Parameters
     ----------
@@ -189,13 +190,16 @@ def read_hela(place: str | os.PathLike[str]) -> Dataset:
     path = find_file(place, "Hela_CellCycle_RNAseq.tsv")
     frame = read_text_frame(path, TextOptions(transpose=True))
     names = [str(name) for name in frame.cells.columns]
-    met: dict[str, int] = {}
+    met = Counter[str]()
     told = []
     for name in names:
-        met[name] = met.get(name, 0) + 1
+        met[name] += 1
         told.append(name if met[name] == 1 else f"{name}.{met[name]}")
-    repeated = sum(count - 1 for count in met.values())
-    notes = (*frame.notes, *([f"{repeated} names that stand there twice got a number"] if repeated else []))
+    repeated = len(names) - len(met)
+    notes = (
+        *frame.notes,
+        *([f"{repeated} series got a number, having the name of one before them"] if repeated else []),
+    )
     frame = replace(frame, cells=frame.cells.set_axis(told, axis=1), notes=notes)
     found = assembled([frame], AssemblyOptions(), source=str(path), orientation="series in rows")
     table = of_assembled(found)
