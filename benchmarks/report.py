@@ -246,7 +246,8 @@ def _race_cell(recorded: Recorded, method: str, P: int) -> str:
     if missing is not None:
         return f"needs {missing.value:.0f} GiB"
     if None in times:
-        return ""
+        stopped = recorded.get(method, "stopped at", P)
+        return "" if stopped is None else f"(none, stopped at {seconds(Figure(stopped.value, False))})"
     best = [recorded.get(method, f"best {metric}", P) for metric in ("AUROC", "AUPRC")]
     found = " / ".join(share(figure.value, 3) for figure in best if figure is not None)
     latest = max(figure.value for figure in times if figure is not None)

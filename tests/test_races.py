@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 import numpy as np
 import pytest
@@ -43,8 +44,13 @@ def racers(monkeypatch, data):
     return own
 
 
+def arguments(methods, limit, one_penalty=False):
+    given = {"series": [5], "systems": ["var"], "methods": methods, "limit": limit, "one_penalty": one_penalty}
+    return argparse.Namespace(**given, memory=1.0, seed=1, plot=None)
+
+
 def rows_of(methods, limit=100.0):
-    args = argparse.Namespace(series=[5], systems=["var"], methods=methods, limit=limit, memory=1.0, seed=1, plot=None)
+    args = arguments(methods, limit)
     return {(row.method, row.metric): row.value for row in endtoend.run(args)}
 
 
@@ -64,6 +70,22 @@ def test_a_run_ends_at_its_limit(racers):
     assert found["slowly, var", "time to AUPRC 0.95"] == np.inf
 
 
+def test_of_its_penalties_the_published_one_alone(racers, data):
+    racers["three"] = Racer(lambda series, seed, lam: iter([(lam, data.truth.any(-1))]), (1.0, 2.0, 3.0))
+    found = {row.metric: row.value for row in endtoend.run(arguments(["three"], 9.0, one_penalty=True))}
+    assert found["penalty granted"] == found["seconds"] == 2.0
+
+
+def test_a_peer_has_a_process_of_its_own_that_ends_at_the_limit(racers):
+    racers["ridge VAR"] = Racer(partial(endtoend.apart, "ridge VAR"), limited=True)
+    racers["none"] = Racer(partial(endtoend.apart, "none"), limited=True)
+    found = rows_of(["ridge VAR", "none"])
+    assert found["ridge VAR, var", "last AUROC"] > 0.5
+    assert found["none, var: KeyError: 'none'", "failed"] == 1
+    found = rows_of(["ridge VAR"], limit=0.0)
+    assert found == {("ridge VAR, var", "stopped at"): 0.0}
+
+
 def test_a_method_that_fails_or_does_not_fit_has_a_row_that_says_so_and_stops_nothing(racers):
     found = rows_of(["unwell", "large", "at once"])
     assert found["unwell, var: not for these series", "failed"] == 1
@@ -72,7 +94,7 @@ def test_a_method_that_fails_or_does_not_fit_has_a_row_that_says_so_and_stops_no
 
 
 def test_the_race_is_drawn_with_what_was_recorded(racers, tmp_path, monkeypatch):
-    args = argparse.Namespace(series=[5], systems=["var"], methods=["slowly"], limit=9.0, memory=1.0, seed=1, plot=None)
+    args = arguments(["slowly"], 9.0)
     monkeypatch.setattr(endtoend, "RESULTS", tmp_path / "results.csv")
     record(endtoend.run(args), circumstances(), tmp_path / "results.csv")
     monkeypatch.setattr(endtoend, "read", lambda: read(tmp_path / "results.csv"))
@@ -81,7 +103,7 @@ def test_the_race_is_drawn_with_what_was_recorded(racers, tmp_path, monkeypatch)
     assert (tmp_path / "race.png").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("name", [name for name in endtoend.RACERS if "kan" not in name])
+@pytest.mark.parametrize("name", [n for n, racer in endtoend.RACERS.items() if "kan" not in n and not racer.limited])
 def test_every_racer_starts(name, data, monkeypatch):
     monkeypatch.setattr(endtoend, "_looks", lambda n_series: 1)
     course = endtoend.RACERS[name].course(np.asarray(data.X)[:120], 0, endtoend.RACERS[name].penalties[0])
