@@ -1,7 +1,7 @@
-"""Tables of the Markdown files, drawn from the recorded rows: `python -m benchmarks report` writes them, `--check` compares.
+"""Tables and numbers of Markdown files, drawn from the recorded rows: `python -m benchmarks report` writes, `--check` compares.
 
 A table stands between `<!-- table NAME -->` and `<!-- end -->`; `TABLES` says what it is made of. The last row recorded of a
-method, size and metric counts; a figure of a busy machine is marked (busy).
+method, size and metric counts; a figure of a busy machine is marked (busy). Numbers in sentences: see `numbers`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from .results import RESULTS, Row, read
+from .numbers import unmarked, with_numbers
+from .recorded import Figure, Recorded, memory, quality, seconds, share, times
+from .results import RESULTS, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
@@ -29,7 +30,10 @@ def run(args: argparse.Namespace) -> list[Row]:
     recorded = Recorded.of_file(RESULTS)
     for path in FILES:
         old = path.read_text()
-        new = with_tables(old, recorded)
+        new = with_numbers(with_tables(old, recorded), recorded)
+        loose = unmarked(new)
+        if args.check and loose:
+            raise SystemExit(f"{path.relative_to(ROOT)}: a figure without rows or source: {loose[0]}")
         if args.check and new != old:
             raise SystemExit(
                 f"{path.relative_to(ROOT)} differs from the recorded rows; run `python -m benchmarks report`"
@@ -49,75 +53,6 @@ def with_tables(text: str, recorded: Recorded) -> str:
         return match[1] + TABLES[match[2]](recorded) + match[4]
 
     return BLOCK.sub(drawn, text)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A recorded value, and whether the machine was busy."""
-
-    value: float
-    busy: bool
-
-
-class Recorded:
-    """The last figure of each method, size and metric."""
-
-    def __init__(self, rows: Sequence[dict[str, str]]) -> None:
-        self._last: dict[tuple[str, int, int, str], dict[int, Figure]] = {}
-        for row in rows:
-            key = row["method"], int(row["P"]), int(row["L"]), row["metric"]
-            # The last is at the end.
-            own = self._last.setdefault(key, {})
-            own.pop(int(row["N"]), None)
-            own[int(row["N"])] = Figure(float(row["value"]), bool(row["busy"]))
-
-    @classmethod
-    def of_file(cls, path: Path) -> Recorded:
-        return cls(read(path))
-
-    def get(self, method: str, metric: str, P: int, N: int | None = None, L: int = 1) -> Figure | None:
-        """None where nothing was recorded; of any number of windows the last, where N is None."""
-        found = self._last.get((method, P, L, metric), {})
-        return (list(found.values()) or [None])[-1] if N is None else found.get(N)
-
-
-def share(value: float, digits: int) -> str:
-    """.784, and 1.000 for what rounds to it."""
-    text = f"{value:.{digits}f}"
-    return text.removeprefix("0") if value < 1 else text
-
-
-def quality(recorded: Recorded, method: str, P: int, N: int | None = None, L: int = 1) -> str:
-    """AUROC / AUPRC, the first to four digits where three would hide what is missing."""
-    auroc, auprc = (recorded.get(method, metric, P, N, L) for metric in ("AUROC", "AUPRC"))
-    if auroc is None or auprc is None:
-        return ""
-    return f"{share(auroc.value, 4 if auroc.value > 0.9985 else 3)} / {share(auprc.value, 3)}"
-
-
-def seconds(figure: Figure | None) -> str:
-    if figure is None:
-        return ""
-    value = figure.value
-    text = f"{value:.0f} s" if value >= 9.95 else f"{value:.1f} s" if value >= 0.95 else f"{value * 1e3:.3g} ms"
-    return text + " (busy)" * figure.busy
-
-
-def memory(figure: Figure | None, unit: float = 1.0) -> str:
-    """Of GiB times `unit`."""
-    if figure is None:
-        return ""
-    value = figure.value * unit
-    if value >= 0.95:
-        return f"{value:.1f} GiB"
-    return f"{value * 1024:.0f} MiB" if value * 1024 >= 0.5 else "less than 1 MiB"
-
-
-def times(figure: Figure | None) -> str:
-    """So many times as long, 87x or 7.0x."""
-    if figure is None:
-        return ""
-    return f"{figure.value:.0f}x" if figure.value >= 9.95 else f"{figure.value:.1f}x"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Tables in the Markdown files are what the recorded rows say."""
+"""Tables and numbers in the Markdown files are what the recorded rows say."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 
 import pytest
 
-from benchmarks import report
-from benchmarks.report import Recorded
+from benchmarks import numbers, report
+from benchmarks.recorded import Figure, Recorded, memory, quality, seconds
 
 
 def row(method, metric, value, P=20, N=999, busy=""):
@@ -50,12 +50,12 @@ def test_figures_are_rounded_as_a_reader_needs_them():
     recorded = Recorded(
         [row("a", "AUROC", 0.99903), row("a", "AUPRC", 0.9444), row("b", "AUROC", 1), row("b", "AUPRC", 1)]
     )
-    assert report.quality(recorded, "a", 20) == ".9990 / .944"
-    assert report.quality(recorded, "b", 20) == "1.0000 / 1.000"
-    assert report.quality(recorded, "c", 20) == ""
-    assert [report.seconds(report.Figure(v, False)) for v in (0.0372, 1.94, 66.2)] == ["37.2 ms", "1.9 s", "66 s"]
-    assert report.seconds(report.Figure(2.0, True)) == "2.0 s (busy)"
-    assert report.memory(report.Figure(0.5, False)) == "512 MiB"
+    assert quality(recorded, "a", 20) == ".9990 / .944"
+    assert quality(recorded, "b", 20) == "1.0000 / 1.000"
+    assert quality(recorded, "c", 20) == ""
+    assert [seconds(Figure(v, False)) for v in (0.0372, 1.94, 66.2)] == ["37.2 ms", "1.9 s", "66 s"]
+    assert seconds(Figure(2.0, True)) == "2.0 s (busy)"
+    assert memory(Figure(0.5, False)) == "512 MiB"
 
 
 def test_a_race_tells_the_time_or_why_there_is_none():
@@ -81,3 +81,72 @@ def test_a_race_tells_the_time_or_why_there_is_none():
 def test_an_unknown_table_is_refused():
     with pytest.raises(ValueError, match="there is no table 'nothing'"):
         report.with_tables("<!-- table nothing -->\n<!-- end -->", Recorded([]))
+
+
+@pytest.mark.parametrize("path", report.FILES, ids=lambda path: path.parent.name)
+def test_every_number_is_of_rows_or_of_a_source(path):
+    text = path.read_text()
+    assert numbers.unmarked(text) == []
+    names = [match[2] for match in numbers.NUMBER.finditer(text)]
+    assert names
+    assert set(names) <= set(numbers.NUMBERS)
+
+
+def test_every_number_is_used():
+    text = "".join(path.read_text() for path in report.FILES)
+    assert {match[2] for match in numbers.NUMBER.finditer(text)} == set(numbers.NUMBERS)
+
+
+def test_a_number_that_differs_is_drawn_anew():
+    recorded = Recorded([row("lasso VAR, sine", "AUROC", 0.53, P=1000), row("lasso VAR, sine", "AUPRC", 0.25, P=1000)])
+    text = "A lasso has <!-- number lasso-sine -->.999 / .999<!-- / --> there."
+    drawn = "A lasso has <!-- number lasso-sine -->.530 / .250<!-- / --> there."
+    assert numbers.with_numbers(text, recorded) == drawn
+    assert numbers.with_numbers(drawn, recorded) == drawn
+    with pytest.raises(ValueError, match="'lasso-sine': its rows were not recorded"):
+        numbers.with_numbers(text, Recorded([]))
+    with pytest.raises(ValueError, match="there is no number 'nothing'"):
+        numbers.with_numbers("<!-- number nothing -->1<!-- / -->", recorded)
+
+
+@pytest.mark.parametrize(
+    ("text", "figure"),
+    [
+        ("A fit takes 12 s here.", "12 s"),
+        ("It holds 34 MiB\nthere.", "34 MiB"),
+        ("Ours has .784 there, a lasso less.", ".784"),
+        ("It found all, 1.0000 in all.", "1.0000"),
+        ("That is 7 times as fast.", "7 times"),
+        ("It is 7.0x as fast.", "7.0x"),
+        ("<!-- number a -->5 s<!-- / -->, and of others 6 s.", "6 s"),
+        ("The paper has .972. Ours has .998.", ".998"),
+    ],
+)
+def test_a_figure_of_no_rows_is_told(text, figure):
+    assert [found.split(":")[0] for found in numbers.unmarked(text)] == [figure]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "With 64 windows, F = 40, 1000 steps of 20 series and lag-1 truth.",
+        "Python 3.10+ and torch 2.9+, sampled every 0.1.",
+        "The paper has .972 at F = 40.",
+        "Ours took <!-- number a -->5 s<!-- / --> there.",
+        "Stop it with `--limit 60 s`.",
+        "| ours | 5 s |\n",
+        "```bash\nsleep 5 s\n```",
+        "<!-- table a -->\nIn 5 s.\n<!-- end -->",
+        "[Tables](https://example.org/2507.11178).",
+    ],
+)
+def test_settings_sources_and_what_is_drawn_are_no_such_figures(text):
+    assert numbers.unmarked(text) == []
+
+
+def test_a_check_names_the_sentence(tmp_path, monkeypatch):
+    (tmp_path / "README.md").write_text("A fit takes 12 s here.\n")
+    monkeypatch.setattr(report, "FILES", (tmp_path / "README.md",))
+    monkeypatch.setattr(report, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="a figure without rows or source: 12 s: A fit takes 12 s here"):
+        report.run(argparse.Namespace(check=True))

@@ -1,0 +1,86 @@
+"""The last recorded figure of each method, size and metric, and how figures are written for a reader."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .results import read
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A recorded value, and whether the machine was busy."""
+
+    value: float
+    busy: bool
+
+
+class Recorded:
+    """The last figure of each method, size and metric."""
+
+    def __init__(self, rows: Sequence[dict[str, str]]) -> None:
+        self._last: dict[tuple[str, int, int, str], dict[int, Figure]] = {}
+        self._widths: dict[tuple[str, int, int, int, str], Figure] = {}
+        for row in rows:
+            figure = Figure(float(row["value"]), bool(row["busy"]))
+            if "H" in row:
+                self._widths[row["method"], int(row["P"]), int(row["N"]), int(row["H"]), row["metric"]] = figure
+            key = row["method"], int(row["P"]), int(row["L"]), row["metric"]
+            # The last is at the end.
+            own = self._last.setdefault(key, {})
+            own.pop(int(row["N"]), None)
+            own[int(row["N"])] = figure
+
+    @classmethod
+    def of_file(cls, path: Path) -> Recorded:
+        return cls(read(path))
+
+    def get(self, method: str, metric: str, P: int, N: int | None = None, L: int = 1) -> Figure | None:
+        """None where nothing was recorded; of any number of windows the last, where N is None."""
+        found = self._last.get((method, P, L, metric), {})
+        return (list(found.values()) or [None])[-1] if N is None else found.get(N)
+
+    def of_width(self, method: str, metric: str, P: int, N: int, H: int) -> Figure | None:
+        """The last of one width, None where nothing was recorded."""
+        return self._widths.get((method, P, N, H, metric))
+
+
+def share(value: float, digits: int) -> str:
+    """.784, and 1.000 for what rounds to it."""
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("0") if value < 1 else text
+
+
+def quality(recorded: Recorded, method: str, P: int, N: int | None = None, L: int = 1) -> str:
+    """AUROC / AUPRC, the first to four digits where three would hide what is missing."""
+    auroc, auprc = (recorded.get(method, metric, P, N, L) for metric in ("AUROC", "AUPRC"))
+    if auroc is None or auprc is None:
+        return ""
+    return f"{share(auroc.value, 4 if auroc.value > 0.9985 else 3)} / {share(auprc.value, 3)}"
+
+
+def seconds(figure: Figure | None) -> str:
+    if figure is None:
+        return ""
+    value = figure.value
+    text = f"{value:.0f} s" if value >= 9.95 else f"{value:.1f} s" if value >= 0.95 else f"{value * 1e3:.3g} ms"
+    return text + " (busy)" * figure.busy
+
+
+def memory(figure: Figure | None, unit: float = 1.0) -> str:
+    """Of GiB times `unit`."""
+    if figure is None:
+        return ""
+    value = figure.value * unit
+    if value >= 0.95:
+        return f"{value:.1f} GiB"
+    return f"{value * 1024:.0f} MiB" if value * 1024 >= 0.5 else "less than 1 MiB"
+
+
+def times(figure: Figure | None) -> str:
+    """So many times as long, 87x or 7.0x."""
+    if figure is None:
+        return ""
+    return f"{figure.value:.0f}x" if figure.value >= 9.95 else f"{figure.value:.1f}x"
