@@ -91,7 +91,7 @@ def run(model: nn.Module, x: Tensor, watched: Mapping[str, nn.Linear]) -> Forwar
         # A copy, so that a model may write into what it was given.
         result = model(x.clone())
         forecast = _checked(result, x)
-    after = _buffers(list(model.modules()))
+    after = _buffers(modules)
     stateful = len(after) != len(buffers) or any(
         new is not old or new._version != version for new, (old, version) in zip(after, buffers, strict=False)
     )
