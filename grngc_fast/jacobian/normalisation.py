@@ -48,7 +48,7 @@ class _NormalisedRows(torch.autograd.Function):
         slope = inverse_sigma if gain is None else gain * inverse_sigma
         slope = slope if factor is None else slope * factor
         scaled = rows * slope[:, None]
-        along = scaled @ directions.mT
+        along = torch.bmm(scaled, directions.mT)
         ctx.save_for_backward(rows, factor, gain, z, mean, inverse_sigma, y, directions, slope, scaled, along)
         return torch.baddbmm(scaled, along, directions, alpha=-1 / z.shape[1])
 
@@ -57,7 +57,7 @@ class _NormalisedRows(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         rows, factor, gain, z, mean, inverse_sigma, y, directions, slope, scaled, along = ctx.saved_tensors
         width = y.shape[1]
-        grad_along = grad @ directions.mT
+        grad_along = torch.bmm(grad, directions.mT)
         grad_scaled = torch.baddbmm(grad, grad_along, directions, alpha=-1 / width)
         grad_slope = (grad_scaled * rows).sum(1)
         grad_rows = grad_scaled.mul_(slope[:, None]) if ctx.needs_input_grad[0] else None
