@@ -144,7 +144,7 @@ def penalty_steps(recorded: Recorded) -> str:
 
 
 def drop_in(recorded: Recorded) -> str:
-    """A penalty step of JRNGC's network by one call of ours and by the loops that it replaces."""
+    """A penalty step of JRNGC's network by one call of ours and by the loops that it replaces, once it was recorded."""
     from .drop_in import OURS, RIVALS
 
     sizes, L = (10, 20, 100, 300), 3
@@ -155,7 +155,9 @@ def drop_in(recorded: Recorded) -> str:
             taken, over = (recorded.get(name, metric, P, L=L) for metric in ("penalty step", "time over ours"))
             cells.append("" if taken is None or over is None else f"{seconds(taken)}, {times(over)}")
         rows.append([name.split(": ")[1], *cells])
-    return table(["series", *map(str, sizes)], rows)
+    if not any(rows[0][1:]):
+        return ""
+    return "\n" + table(["series", *map(str, sizes)], rows) + "\n"
 
 
 def races(recorded: Recorded) -> str:

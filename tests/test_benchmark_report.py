@@ -150,3 +150,15 @@ def test_a_check_names_the_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(report, "ROOT", tmp_path)
     with pytest.raises(SystemExit, match="a figure without rows or source: 12 s: A fit takes 12 s here"):
         report.run(argparse.Namespace(check=True))
+
+
+def test_the_drop_in_is_a_table_once_it_was_recorded():
+    from benchmarks.drop_in import OURS, RIVALS
+
+    assert report.drop_in(Recorded([])) == ""
+    rows = [{**row(OURS, "penalty step", 0.005, P=10, N=64), "L": "3"}]
+    rows += [{**row(name, "penalty step", 0.02, P=10, N=64), "L": "3"} for name in RIVALS]
+    rows += [{**row(name, "time over ours", 4.0, P=10, N=64), "L": "3"} for name in RIVALS]
+    drawn = report.drop_in(Recorded(rows))
+    assert "| `gradient_l1` | 5 ms |  |  |  |" in drawn
+    assert "| its own rows | 20 ms, 4.0x |  |  |  |" in drawn
