@@ -23,6 +23,7 @@ from .accuracy import DATA, Case, cases
 from .results import Row
 
 SERIES = (20, 50, 100)
+CASES = ("Lorenz-96 P=20 ", "Lorenz-96 P=100 ", "DREAM4 size 10 ")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +44,7 @@ def run(args: argparse.Namespace) -> list[Row]:
             rows += measure(n_series, args.strengths, args.repeats, **changes)
     if args.part != "time":
         for case in cases(args.data):
-            small = not any(large in case.name for large in ("size 100", "P=300"))
-            if args.only.lower() in case.name.lower() and case.lags == 1 and small:
+            if args.only.lower() in case.title.lower() and case.title.startswith(CASES):
                 rows += choose(case, args.seeds, args.strengths, **changes)
     return rows
 
@@ -93,7 +93,8 @@ def choose(case: Case, seeds: int, n_lams: int, **options: Any) -> list[Row]:
     """AUROC and AUPRC of the strengths that held-out error chooses, of the default one and of the best by the truth."""
     found: dict[tuple[str, str], list[float]] = {}
     for seed in range(seeds):
-        trajectories, truth = case.load(seed)
+        data = case.load(seed)
+        trajectories, truth = list(data.trajectories), data.truth
         path = lambda_path(trajectories, n_lams=n_lams, random_state=seed, **options)
         along = [evaluate(scores, truth) for scores in path.scores]
         default = GRNGC("mlp", lam=DEFAULT_LAM, random_state=seed, **options).fit(trajectories)
@@ -111,6 +112,6 @@ def choose(case: Case, seeds: int, n_lams: int, **options: Any) -> list[Row]:
     n_windows = sum(len(t) - 1 for t in trajectories)
     size = {"P": truth.shape[0], "L": 1, "H": path.settings["hidden"][0], "N": n_windows}
     return [
-        Row(f"{name}, {case.name}", **size, metric=metric, value=float(np.mean(values)), unit="1")
+        Row(f"{name}, {case.title}", **size, metric=metric, value=float(np.mean(values)), unit="1")
         for (name, metric), values in found.items()
     ]

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from benchmarks import (
-    accuracy,
     families,
     growth,
     guard,
@@ -130,13 +129,6 @@ def test_the_objective_reads_dream4_or_simulates(tmp_path, capsys):
     x, y = objective.series(tmp_path)
     assert "Lorenz-96" in capsys.readouterr().out
     assert x.shape == (209, 1, 100) and y.shape == (209, 100)
-
-
-def test_accuracy_rows_without_data(tmp_path, capsys):
-    rows = accuracy.run(argparse.Namespace(seeds=2, data=tmp_path / "none", max_steps=20, model="lstm", only="F=10"))
-    assert {r.metric for r in rows} == {"AUROC", "AUROC sd", "AUPRC", "AUPRC sd", "fit"}
-    assert {r.method.split(",")[0] for r in rows} == {"GRNGC lstm", "ridge VAR", "lasso VAR"}
-    assert "skipped" in capsys.readouterr().out
 
 
 PROTOTYPE = """import sys

@@ -326,7 +326,7 @@ def test_benchmark_rows_name_every_way_and_choice():
     times = {r.method.split(",")[0]: r.value for r in rows if r.metric == "fit"}
     assert {"lambda_path", "GRNGC fits"} == set(times) and min(times.values()) > 0
     assert [r.metric for r in rows].count("time over ours") == 3
-    case = Case("Lorenz-96", 1, lambda seed: ([lorenz96(5, 60, seed=seed).X], lorenz96(5, 60, seed=seed).truth))
+    case = Case("lorenz96", "Lorenz-96", 1, lambda seed: lorenz96(5, 60, seed=seed))
     chosen = {(r.method, r.metric): r.value for r in benchmark.choose(case, 1, 3, max_steps=10)}
     for metric in ("AUROC", "AUPRC"):
         best = chosen["best by the truth (oracle), Lorenz-96", metric]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from grngc_fast.series import prepare
+from grngc_fast.series import as_series_table, prepare
 from grngc_fast.yardsticks import lasso_scores, ridge_scores
 
 Scores = NDArray[Any]
@@ -22,7 +22,8 @@ def lasso_var(series: Scores, lags: int, seed: int) -> Scores:
 
 
 def correlation(series: Scores, lags: int, seed: int) -> Scores:
-    return np.abs(np.corrcoef(series.T))
+    """Of all trajectories together."""
+    return np.abs(np.corrcoef(np.concatenate(as_series_table(series).trajectories).T))
 
 
 def bivariate_granger(series: Scores, lags: int, seed: int) -> Scores:
