@@ -6,6 +6,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     cli/           the command `grngc-fast`: words to calls, results to files and screen
     estimator      GRNGC, the scikit-learn door: check, plan, start, train, score, keep
     scores         causal_scores, top_edges of a model that is trained already
+    significance/  which edges can be trusted: tests on halves of the windows, p-values, false discovery rates
     yardsticks     the cheap linear methods that a network has to beat
     planning/      before the training: options checked, what held-out evidence decides, the linear start, memory, where
                    a run was; and the path of penalty strengths
@@ -91,7 +92,7 @@ _ROOMS = frozenset(_HOMES) | {
     "scoring",
     "series",
 }
-_ROOMS |= {"training", "yardsticks"}
+_ROOMS |= {"significance", "training", "yardsticks"}
 
 
 def __getattr__(name: str) -> object:

@@ -2,6 +2,7 @@
 
 from .dense import CausalGraph, load_graph
 from .edges import Edge, EdgeArrays, EdgeExports, StrongestEdges, check_selection
+from .p_values import PValues
 from .sparse import SparseCausalGraph
 from .unit_shares import UnitShares
 
@@ -10,6 +11,7 @@ __all__ = [
     "Edge",
     "EdgeArrays",
     "EdgeExports",
+    "PValues",
     "SparseCausalGraph",
     "StrongestEdges",
     "UnitShares",

@@ -19,6 +19,7 @@ from ..row_blocks import row_blocks
 from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selection
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names, check_values
+from .p_values import PValues, as_p_values
 from .sparse import SparseCausalGraph
 from .unit_shares import UnitShares, as_unit_shares
 
@@ -39,13 +40,14 @@ class CausalGraph(EdgeExports):
     causes : C distinct names of the causes; default those of the effects, which a square array allows.
     standard_error : optional (E, C) non-negative array, of scores that are means over a sample of the windows.
     unit_shares : optional UnitShares, of which units of the network the scores are made.
+    p_values : optional PValues, how surely each pair is more than chance.
 
     The diagonal of a graph is where effect and cause have the same name, wherever that is. Every export takes the same
     selection, at most one of `threshold`, `top_k`, `density`, and `diagonal`; see `edges`.
 
     Attributes
     ----------
-    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares : as given; None where not.
+    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares, p_values : as given; None where not.
     shape : (E, C). series, n_series : every series once, and their number. n_lags : L, 1 without `lag_scores`.
     own_causes : (E,) the column of each effect's influence on itself, -1 where it is no cause.
 
@@ -69,6 +71,7 @@ class CausalGraph(EdgeExports):
     causes: tuple[str, ...] = ()
     standard_error: Array | None = None
     unit_shares: UnitShares | None = None
+    p_values: PValues | None = None
 
     def __post_init__(self) -> None:
         scores = as_float("scores", self.scores)
@@ -86,6 +89,7 @@ class CausalGraph(EdgeExports):
                 check_values(what, array, names, causes, signed=what == "signed_scores")
             values[what] = array
         values["unit_shares"] = as_unit_shares(self.unit_shares, scores.shape)
+        values["p_values"] = as_p_values(self.p_values, scores.shape)
         for attribute, value in {**values, "metadata": as_json(self.metadata)}.items():
             object.__setattr__(self, attribute, value)
 
@@ -118,6 +122,16 @@ class CausalGraph(EdgeExports):
     ) -> SparseCausalGraph:
         """The selected edges alone, as a graph that needs no room for the others."""
         chosen = self._chosen(threshold, top_k, density, diagonal)
+        return self.of_edges(chosen)
+
+    def described(self, effect: Indices, cause: Indices) -> EdgeArrays:
+        """Score, lag and sign of pairs, by number; a score of 0 as the least positive number."""
+        scores = self.scores[effect, cause]
+        lag, sign = self._lag_and_sign(0, effect, cause)
+        return EdgeArrays(effect, cause, lag, np.maximum(scores, np.finfo(scores.dtype).tiny), sign)
+
+    def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:
+        """These edges alone, as a graph of all series."""
         shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
         return SparseCausalGraph(
             **chosen._asdict(),
@@ -126,6 +140,7 @@ class CausalGraph(EdgeExports):
             n_lags=self.n_lags,
             metadata=self.metadata,
             unit_shares=shares,
+            p_values=self.p_values,
         )
 
     def lags_at(self, effect: Indices, cause: Indices) -> Indices:
@@ -156,7 +171,8 @@ class CausalGraph(EdgeExports):
     def _save_whole(self, path: str | os.PathLike[str]) -> None:
         arrays = {name: getattr(self, name) for name in ("scores", "lag_scores", "signed_scores", "standard_error")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
-        write_graph(path, {**arrays, **shares}, self.names, self.causes, self.metadata)
+        tested = {} if self.p_values is None else self.p_values.to_arrays()
+        write_graph(path, {**arrays, **shares, **tested}, self.names, self.causes, self.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CausalGraph:
@@ -191,5 +207,6 @@ def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
             metadata=arrays["metadata"],
             causes=arrays["causes"],
             unit_shares=UnitShares.from_arrays(arrays, arrays["scores"].shape),
+            p_values=PValues.from_arrays(arrays),
             **{part: arrays.get(part) for part in parts},
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import operator
 import os
@@ -18,6 +19,7 @@ from ..errors import InputError
 from . import drawing
 from .file import atomic_writer
 from .input import Array, own_causes
+from .p_values import COLUMNS, PValues, as_p_values
 from .saving import WHOLE, known_suffix, save_edges, write_text
 from .unit_shares import KINDS, UnitShares, as_unit_shares
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from typing_extensions import Self
 
+    from .sparse import SparseCausalGraph
+
+_LOG = logging.getLogger("grngc_fast")
 Indices = NDArray[np.int64]
 # Decimals of a share that are exported.
 _SHARE_DIGITS = 4
@@ -122,12 +127,14 @@ class EdgeExports(ABC):
     names, causes : names of the E effects and of the C causes.
     metadata : settings of the fit.
     unit_shares : of which units of the network the scores are made; None where that is not known.
+    p_values : how surely each pair is more than chance; None where it was not tested.
     """
 
     names: tuple[str, ...]
     causes: tuple[str, ...]
     metadata: dict[str, Any]
     unit_shares: UnitShares | None
+    p_values: PValues | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -167,6 +174,45 @@ class EdgeExports(ABC):
         graph = copy.copy(self)
         object.__setattr__(graph, "unit_shares", as_unit_shares(shares, self.shape))
         return graph
+
+    def with_p_values(self, p_values: PValues) -> Self:
+        """The same graph, whose arrays are not copied or checked again, with these p-values."""
+        graph = copy.copy(self)
+        object.__setattr__(graph, "p_values", as_p_values(p_values, self.shape))
+        return graph
+
+    def threshold(self, cut: float | Literal["auto"] = "auto", q: float = 0.05) -> SparseCausalGraph:
+        """The graph above a cut.
+
+        Parameters
+        ----------
+        cut : a score, as of `edges`, without influences of series on themselves; or "auto", the pairs found at a false discovery
+            rate of `q`, which needs `p_values`. Where none are found the graph has no edges and the logger "grngc_fast" is told.
+            A pair that is found though its score is 0 has the least positive number for a score.
+        q : between 0 and 1.
+
+        Raises
+        ------
+        InputError : "auto" without p-values, a cut or a rate that is none.
+        """
+        if cut != "auto":
+            return self.of_edges(self._chosen(float(cut) if _is_number(cut) else cut, None, None, False))
+        if self.p_values is None:
+            raise InputError(
+                "the graph has no p-values, which say where to cut it; call GRNGC.significance(X) after the fit, or pass a number"
+            )
+        effect, cause = np.nonzero(self.p_values.significant(q))
+        if not len(effect):
+            _LOG.warning("no edge is significant at a false discovery rate of %g: %s", q, self.p_values)
+        return self.of_edges(self.described(effect, cause))
+
+    @abstractmethod
+    def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:
+        """These edges alone, as a graph of all series."""
+
+    @abstractmethod
+    def described(self, effect: Indices, cause: Indices) -> EdgeArrays:
+        """Score, lag and sign of pairs, by number; of a pair without a score the least positive number, lag 1, sign 0."""
 
     @abstractmethod
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
@@ -227,7 +273,7 @@ class EdgeExports(ABC):
     ) -> pd.DataFrame:
         """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas.
 
-        With `unit_shares` also linear, spline, interaction; NaN where they are not known.
+        With `unit_shares` also linear, spline, interaction, with `p_values` p_value, q_value; NaN where they are not known.
         """
         try:
             import pandas as pd
@@ -245,7 +291,7 @@ class EdgeExports(ABC):
         """A DiGraph of all series with the selected edges, cause to effect. Needs networkx.
 
         Edge attributes: score, lag, sign, and weight, which is the score again; with `unit_shares` also linear, spline,
-        interaction.
+        interaction, with `p_values` p_value, q_value.
         """
         try:
             import networkx as nx
@@ -281,7 +327,7 @@ class EdgeExports(ABC):
     ) -> None:
         """Write the selected edges as a UTF-8 CSV file with the header source,target,lag,score,sign.
 
-        With `unit_shares` also linear,spline,interaction; empty where they are not known.
+        With `unit_shares` also linear,spline,interaction, with `p_values` p_value,q_value; empty where they are not known.
 
         Raises
         ------
@@ -358,6 +404,8 @@ class EdgeExports(ABC):
         if self.unit_shares is not None:
             shares = self.unit_shares.at(chosen.effect, chosen.cause).astype(np.float64).round(_SHARE_DIGITS)
             columns |= zip(KINDS, shares.T, strict=True)
+        if self.p_values is not None:
+            columns |= zip(COLUMNS, self.p_values.at(chosen.effect, chosen.cause), strict=True)
         return columns
 
 

@@ -14,6 +14,7 @@ from ..errors import InputError
 from .edges import EdgeArrays, EdgeExports, Indices, check_selection
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names
+from .p_values import PValues, as_p_values
 from .unit_shares import UnitShares, as_unit_shares
 
 _TYPES = {"effect": np.int32, "cause": np.int32, "lag": np.int32, "sign": np.int8}
@@ -34,6 +35,7 @@ class SparseCausalGraph(EdgeExports):
     n_lags : L, the number of lags told apart.
     metadata : settings of the fit; JSON values.
     unit_shares : optional UnitShares of these edges, of which units of the network their scores are made.
+    p_values : optional PValues of all pairs, kept or not.
 
     A selection returns no more than was kept: a pair that is not here has a score that is not known, and counts as 0.
 
@@ -58,6 +60,7 @@ class SparseCausalGraph(EdgeExports):
     n_lags: int = 1
     metadata: dict[str, Any] = field(default_factory=dict)
     unit_shares: UnitShares | None = None
+    p_values: PValues | None = None
 
     def __post_init__(self) -> None:
         score = as_float("score", self.score)
@@ -92,7 +95,13 @@ class SparseCausalGraph(EdgeExports):
             ordered.setflags(write=False)
             object.__setattr__(self, name, ordered)
         shares = as_unit_shares(self.unit_shares, (len(names), len(causes)))
-        head = {"names": names, "causes": causes, "metadata": as_json(self.metadata), "unit_shares": shares}
+        head: dict[str, Any] = {
+            "names": names,
+            "causes": causes,
+            "metadata": as_json(self.metadata),
+            "unit_shares": shares,
+        }
+        head["p_values"] = as_p_values(self.p_values, (len(names), len(causes)))
         for name, value in head.items():
             object.__setattr__(self, name, value)
 
@@ -120,6 +129,33 @@ class SparseCausalGraph(EdgeExports):
         lags[found] = self.lag[order[place[found]]]
         return lags
 
+    def described(self, effect: Indices, cause: Indices) -> EdgeArrays:
+        """Score, lag and sign of pairs, by number; of one that was not kept the least positive number, lag 1 and sign 0."""
+        assert self.lag is not None
+        assert self.sign is not None
+        place = {pair: k for k, pair in enumerate(zip(self.effect.tolist(), self.cause.tolist(), strict=True))}
+        at = np.array(
+            [place.get(pair, -1) for pair in zip(effect.tolist(), cause.tolist(), strict=True)], dtype=np.int64
+        )
+        columns: tuple[NDArray[Any], ...] = (self.lag, self.score, self.sign)
+        unknown = (1, np.finfo(self.score.dtype).tiny, 0)
+        # What stands at the end is read by -1.
+        lag, score, sign = (np.append(own, rest)[at] for own, rest in zip(columns, unknown, strict=True))
+        return EdgeArrays(effect, cause, lag, score, sign)
+
+    def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:
+        """These edges alone, as a graph of all series."""
+        shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
+        return SparseCausalGraph(
+            **chosen._asdict(),
+            names=self.names,
+            causes=self.causes,
+            n_lags=self.n_lags,
+            metadata=self.metadata,
+            unit_shares=shares,
+            p_values=self.p_values,
+        )
+
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
         check_selection(threshold, top_k, density)
         assert self.lag is not None
@@ -136,7 +172,8 @@ class SparseCausalGraph(EdgeExports):
     def _save_whole(self, path: str | os.PathLike[str]) -> None:
         arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
-        rest = {"n_lags": np.array(self.n_lags), **shares}
+        tested = {} if self.p_values is None else self.p_values.to_arrays()
+        rest = {"n_lags": np.array(self.n_lags), **shares, **tested}
         write_graph(path, {**arrays, **rest}, self.names, self.causes, self.metadata)
 
     @classmethod
@@ -159,4 +196,5 @@ class SparseCausalGraph(EdgeExports):
         head = {name: arrays[name] for name in ("names", "causes", "metadata")}
         shape = len(head["names"]), len(head["causes"] or head["names"])
         shares = UnitShares.from_arrays(arrays, shape)
-        return cls(**columns, **head, n_lags=int(arrays["n_lags"]), unit_shares=shares)
+        tested = PValues.from_arrays(arrays)
+        return cls(**columns, **head, n_lags=int(arrays["n_lags"]), unit_shares=shares, p_values=tested)

@@ -10,6 +10,7 @@ from .options import MODELS, FitOptions
 from .path import lambda_path
 from .path_result import LambdaPath
 from .plan import Plan, recorded
+from .refit import refitted
 from .resumption import planned, recorded_random_state, settle
 from .start import start_network
 from .stopwatch import Stopwatch
@@ -33,6 +34,7 @@ __all__ = [
     "planned",
     "recorded",
     "recorded_random_state",
+    "refitted",
     "scored_part",
     "settle",
     "start_network",

@@ -167,6 +167,27 @@ class Windows:
             return self, None
         return self._where(~held_out), self._where(held_out)
 
+    def halves(self) -> tuple[Windows, Windows]:
+        """Two parts that share no step: every other trajectory, or the first and the second half of each where there are few.
+
+        Of a trajectory that is cut, the L windows after the cut are in neither.
+        """
+        trajectory = self.trajectory.unique_consecutive(return_inverse=True)[1]
+        if int(trajectory[-1]) + 1 >= HOLD_OUT_WHOLE_FROM:
+            return self._where(trajectory % 2 == 0), self._where(trajectory % 2 == 1)
+        counts = torch.bincount(trajectory)
+        place = torch.arange(len(self), device=trajectory.device) - (counts.cumsum(0) - counts)[trajectory]
+        cut = (counts // 2)[trajectory]
+        last = self.starts[torch.nonzero(place == cut - 1).flatten()][trajectory] if bool((counts > 1).all()) else None
+        apart = place >= cut if last is None else self.starts > last + self.n_lags
+        return self._where(place < cut), self._where((place >= cut) & apart)
+
+    def previous(self) -> Tensor:
+        """(N,) which window begins one step before each; -1 where none does."""
+        before = torch.arange(len(self), device=self.starts.device) - 1
+        follows = (self.starts[1:] == self.starts[:-1] + 1) & (self.trajectory[1:] == self.trajectory[:-1])
+        return before.masked_fill(~F.pad(follows, (1, 0), value=False), -1)
+
     def _where(self, chosen: Tensor) -> Windows:
         return replace(self, starts=self.starts[chosen], trajectory=self.trajectory[chosen])
 

@@ -1,0 +1,163 @@
+"""Tests of all pairs on halves of the windows: what each target is explained by was found on the other half."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..distributed import World
+from ..errors import InputError
+from ..graph import CausalGraph, PValues, SparseCausalGraph
+from ..planning import FitOptions, Plan, refitted, scored_part
+from ..scoring import ScoreOptions, score_graph
+from ..series import PreparedSeries, Windows
+from ..training.working_sets.features import standard
+from .condition import condition, most_functions, most_inputs
+from .inputs import FREQUENCIES, FREQUENCIES_OF_LAGS, HalfInputs
+from .score_test import Scores, p_values, scores
+
+# Of each half.
+FEWEST_WINDOWS = 20
+# Inputs that every cause is multiplied with: the target's own past and the strongest causes found.
+PARTNERS, PARTNERS_OF_LAGS = 4, 2
+# Scores (E, C, L) of a half up to here are all looked at; of more those of the strongest causes.
+DENSE_BYTES = 2**28
+
+
+@dataclass(frozen=True)
+class HalfFit:
+    """Of each of E targets its inputs of the largest scores, the largest first, by number in lag-major order; not its own."""
+
+    inputs: tuple[tuple[int, ...], ...]
+
+
+def edge_p_values(
+    plan: Plan, options: FitOptions, data: PreparedSeries, seed: int, world: World | None = None
+) -> PValues:
+    """Of every pair that the fit considers, influences of series on themselves apart.
+
+    Parameters
+    ----------
+    plan, options : of the fit. data : to test on.
+    world : processes that train together and share out the targets.
+
+    Raises
+    ------
+    InputError : fewer than `FEWEST_WINDOWS` windows in a half.
+    """
+    world = World() if world is None else world
+    halves = data.windows.halves()
+    fewest = min(len(half) for half in halves)
+    if fewest < FEWEST_WINDOWS:
+        raise InputError(
+            f"significance needs {FEWEST_WINDOWS} windows in each half of the data, but one has {fewest}; use longer series, or"
+            " believe no edge"
+        )
+    found = [_half_fit(plan, options, data, half, seed, world) for half in halves]
+    rows = world.share(torch.arange(data.edges.n_effects))
+    # What is found on one half is held against the other.
+    tested = _tested(data, halves, found[::-1], rows)
+    p = world.assemble(tested, rows, data.edges.n_effects).numpy()
+    return PValues(_of_pairs(p, data), {"method": "cross-fitted score tests", **_settings(data, halves)})
+
+
+def _half_fit(
+    plan: Plan, options: FitOptions, data: PreparedSeries, windows: Windows, seed: int, world: World
+) -> HalfFit:
+    network = refitted(plan, options, data, windows, seed, world)
+    edges, n_lags = data.edges, windows.n_lags
+    count = most_inputs(len(windows))
+    size = 4 * edges.n_effects * edges.n_causes * n_lags
+    scoring = ScoreOptions(options.score_windows, None if size <= DENSE_BYTES else count + 1, None)
+    part, of = scored_part(network, PreparedSeries(data.table, data.scaler, edges, windows))
+    generator = torch.Generator().manual_seed(seed)
+    graph = score_graph(part, of, data.effects, data.causes, scoring, generator, {}, world)
+    own, n_series = graph.own_causes, len(edges.inputs)
+    return HalfFit(
+        tuple(_strongest(graph, i, int(own[i]), n_series, count) for i in range(edges.n_effects))
+        if isinstance(graph, CausalGraph)
+        else _kept(graph, n_series, count)
+    )
+
+
+def _strongest(graph: CausalGraph, effect: int, own: int, n_series: int, count: int) -> tuple[int, ...]:
+    lag_scores = graph.scores[effect, :, None] if graph.lag_scores is None else graph.lag_scores[effect]
+    by_input = np.zeros((lag_scores.shape[1], n_series))
+    by_input[:, : lag_scores.shape[0]] = lag_scores.T
+    if own >= 0:
+        by_input[:, own] = 0
+    flat = by_input.ravel()
+    order = np.argsort(-flat, kind="stable")[:count]
+    return tuple(order[flat[order] > 0].tolist())
+
+
+def _kept(graph: SparseCausalGraph, n_series: int, count: int) -> tuple[tuple[int, ...], ...]:
+    found: list[list[int]] = [[] for _ in graph.names]
+    own, lags = graph.own_causes, graph.lags_at(graph.effect.astype(np.int64), graph.cause.astype(np.int64))
+    for effect, cause, lag in zip(graph.effect.tolist(), graph.cause.tolist(), lags.tolist(), strict=True):
+        if cause != own[effect] and len(found[effect]) < count:
+            found[effect].append((lag - 1) * n_series + cause)
+    return tuple(map(tuple, found))
+
+
+def _tested(data: PreparedSeries, halves: Sequence[Windows], fits: Sequence[HalfFit], rows: Tensor) -> Tensor:
+    """(n, C) p-values of some targets."""
+    n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
+    sizes = [n_lags * count for count in _group_sizes(n_lags)]
+    inputs = [HalfInputs.of(half, n_causes, most_functions(len(half))) for half in halves]
+    result = torch.ones(len(rows), n_causes, dtype=torch.float64)
+    for place, target in enumerate(rows.tolist()):
+        parts = [
+            _scores_of(half, x, fit.inputs[target], target) for half, x, fit in zip(halves, inputs, fits, strict=True)
+        ]
+        whole: Scores = parts[0] + parts[1]
+        result[place] = p_values(whole, sizes).cpu()
+    return result
+
+
+def _group_sizes(n_lags: int) -> tuple[int, int, int]:
+    """Features of a cause at a lag: itself, curves, products."""
+    return (1, len(FREQUENCIES), PARTNERS) if n_lags == 1 else (1, len(FREQUENCIES_OF_LAGS), PARTNERS_OF_LAGS)
+
+
+def _scores_of(windows: Windows, half: HalfInputs, members: Sequence[int], target: int) -> Scores:
+    of_target = windows.of_targets(torch.tensor([target], device=windows.steps.device))
+    y = of_target.targets()[:, 0].double()
+    column = target if windows.target_columns is None else int(windows.target_columns[target])
+    steps = windows.starts[:, None] + windows.n_lags - 1 - torch.arange(windows.n_lags, device=y.device)
+    own = windows.steps[steps, column].double()
+    known = ~(y.isnan() | own.isnan().any(1))
+    if not bool(known.all()):
+        half, y, own = half.at(known), y[known], own[known]
+    own = standard(own)
+    chosen = members[: max(1, most_inputs(len(y)) - windows.n_lags)]
+    explained = condition(half, chosen, own)
+    n_partners = _group_sizes(windows.n_lags)[2]
+    partners = [own[:, 0], *(half.standard[:, j] for j in chosen)][:n_partners]
+    partners += [torch.zeros_like(y)] * (n_partners - len(partners))
+    read = sorted({j % half.n_series for j in chosen})
+    return scores(half, y, explained, partners, [j for j in read if j < len(half.linear)])
+
+
+def _of_pairs(p: NDArray[np.float64], data: PreparedSeries) -> NDArray[np.float64]:
+    """NaN of a series and itself, and of pairs that are no candidates."""
+    edges = data.edges
+    p[edges.effects[:, None] == edges.causes[None]] = np.nan
+    if edges.allowed is not None:
+        p[~edges.allowed.toarray()] = np.nan
+    return p
+
+
+def _settings(data: PreparedSeries, halves: Sequence[Windows]) -> dict[str, object]:
+    return {
+        "windows": [len(half) for half in halves],
+        "lags": "all of a cause together",
+        "own_past": "always read, not tested",
+        "false_discovery_rate": "Benjamini-Hochberg, of independent or positively dependent tests",
+        "assumes": "errors that the past does not tell; what a target depends on is among its strongest inputs of the other half",
+    }

@@ -1,0 +1,239 @@
+"""p-values of edges: the statistic is the formula's, its chances are chances, what is found is there, options are kept."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from grngc_fast import GRNGC, CausalGraph, InputError, SparseCausalGraph, load_graph
+from grngc_fast.datasets import additive
+from grngc_fast.graph import PValues
+from grngc_fast.series import Windows
+from grngc_fast.significance.condition import condition
+from grngc_fast.significance.inputs import HalfInputs
+from grngc_fast.significance.score_test import Scores, p_values, scores
+
+QUICK: dict[str, Any] = {"max_steps": 20, "hidden": 8, "random_state": 0, "device": "cpu"}
+
+
+def independent(n_series: int, n_steps: int, memory: float, seed: int) -> np.ndarray:
+    """Autoregressions of order 1 that have nothing to do with one another."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_steps + 200, n_series))
+    for t in range(1, len(X)):
+        X[t] += memory * X[t - 1]
+    return X[200:]
+
+
+@pytest.mark.parametrize("n_lags", [1, 2])
+def test_scores_are_those_of_regressions_without_the_cause_tested(n_lags: int) -> None:
+    rng = np.random.default_rng(0)
+    windows = Windows.from_trajectories([rng.standard_normal((90 + n_lags, 5))], n_lags)
+    half = HalfInputs.of(windows, 5, 10)
+    y = torch.as_tensor(rng.standard_normal(90))
+    own = half.standard[:, ::5].contiguous()
+    known, partners = condition(half, (1, 3), own), [own[:, 0], half.standard[:, 3]]
+    assert known.reads.any(0).tolist() == [False, True, False, True, False] and known.reads[:, 1].sum() > 1
+    found = scores(half, y, known, partners, [1, 3])
+    for j in range(5):
+        phi = known.functions[:, ~known.reads[:, j]].numpy()
+        linear = half.linear[j].numpy()
+        F = np.concatenate([linear, half.curves[j].numpy(), *(linear * p.numpy() for p in partners)]).T.astype(float)
+        hat = phi @ np.linalg.pinv(phi)
+        e, W = y.numpy() - hat @ y.numpy(), F - hat @ F
+        # In units of the residual of all functions.
+        every = known.functions.numpy()
+        e /= np.sqrt(np.mean((y.numpy() - every @ np.linalg.pinv(every) @ y.numpy()) ** 2))
+        weights = e**2 / (1 - np.diag(hat))
+        np.testing.assert_allclose(found.score[j], W.T @ e, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(found.covariance[j], (W * weights[:, None]).T @ W, rtol=1e-3, atol=1e-2)
+        assert found.free[j] == 90 - np.linalg.matrix_rank(phi)
+
+
+def test_a_feature_that_the_condition_spans_tells_nothing() -> None:
+    rng = np.random.default_rng(1)
+    X = rng.standard_normal((101, 3))
+    X[:, 2] = X[:, 1]
+    half = HalfInputs.of(Windows.from_trajectories([X], 1), 3, 10)
+    y = torch.as_tensor(rng.standard_normal(100)) + half.standard[:, 1]
+    found = scores(half, y, condition(half, (1,), half.standard[:, :1]), [], [1])
+    assert found.covariance[2].diagonal()[0] == 0 and found.covariance[1].diagonal()[0] > 0
+    # All of its features are left but those that the condition holds.
+    p = p_values(found, [1, 4])
+    assert p[1] < 1e-4 and p[2] > 1e-2
+
+
+def test_of_normal_errors_the_chances_are_exact() -> None:
+    rng = np.random.default_rng(0)
+    n, m, draws = 40, 4, 20_000
+    # s = W' e of orthonormal W, and the covariance of equal variance: e' e / N W' W.
+    e = rng.standard_normal((draws, n))
+    s = torch.as_tensor(e[:, :m])
+    size = torch.as_tensor((e**2).mean(1))
+    found = Scores(s, size[:, None, None] * torch.eye(m, dtype=torch.float64), torch.full((draws,), float(n)).double())
+    p = p_values(found, [m]).numpy()
+    assert stats.kstest(p, "uniform").pvalue > 0.01
+    several = p_values(found, [1, 3]).numpy()
+    assert abs((several < 0.05).mean() - 0.05) < 0.01
+    nothing = Scores(torch.zeros(1, 2).double(), torch.zeros(1, 2, 2).double(), torch.full((1,), 9.0).double())
+    assert p_values(nothing, [1, 1]).tolist() == [1.0]
+
+
+@pytest.mark.filterwarnings("ignore:.*do not look stationary")
+@pytest.mark.parametrize("memory", [0.5, 0.95])
+def test_where_nothing_causes_anything_p_values_are_chances(memory: float) -> None:
+    found = []
+    for seed in range(10):
+        X = independent(12, 200, memory, seed)
+        found.append(GRNGC(**QUICK, model="mlp").fit(X).significance(X))
+    p = np.concatenate([of.p_values[~np.isnan(of.p_values)] for of in found])
+    assert 0.03 < (p < 0.05).mean() < 0.07 and (p < 0.001).mean() < 0.004
+    assert sum(of.graph(0.05).n_edges > 0 for of in found) <= 2
+
+
+def test_edges_are_found_and_a_correlated_series_is_not() -> None:
+    rng = np.random.default_rng(2)
+    # 0 drives 1 by its square and 2 by itself: 1 and 2 move together. 3 and 4 drive 5 by their product.
+    X = rng.standard_normal((800, 6))
+    for t in range(1, len(X)):
+        a = X[t - 1]
+        X[t, 0] += 0.5 * a[0]
+        X[t, 1] += 0.7 * (a[0] ** 2 - 1)
+        X[t, 2] += 0.9 * a[0] + 0.3 * a[2]
+        X[t, 5] += 0.9 * np.tanh(a[3]) * np.tanh(a[4])
+    found = GRNGC(random_state=0, device="cpu", model="sets").fit(X).significance(X)
+    edges = {(edge.source, edge.target) for edge in found.graph(q=0.01).edges()}
+    assert edges == {("x0", "x1"), ("x0", "x2"), ("x3", "x5"), ("x4", "x5")}
+    assert np.isnan(np.diag(found.p_values)).all() and found.metadata["windows"] == [399, 399]
+
+
+SERIES = additive(6, 160, "tanh", seed=0).X
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lags": 3},
+        {"edges_per_target": 2},
+        {"regulators": [0, 1, 2]},
+        {"targets": [4, 1]},
+        {"candidates": ~np.eye(6, dtype=bool)},
+        {"regulators": [0, 3], "own_past": False},
+        {"model": "kan"},
+        {"difference": 1, "detrend": True},
+        {"missing": "drop"},
+        {"early_stopping": True},
+    ],
+    ids=str,
+)
+def test_every_option_keeps_its_meaning(options: dict[str, Any]) -> None:
+    X = SERIES.copy()
+    if "missing" in options:
+        X[50, 3] = X[120:123, 0] = np.nan
+    found = GRNGC(**{**QUICK, **options}).fit(X)
+    tested = found.significance(X)
+    assert tested.p_values.shape == found.graph_.shape
+    allowed = np.ones((6, 6), dtype=bool)
+    np.fill_diagonal(allowed, False)
+    allowed = allowed[np.ix_(found.candidates_.effects, found.candidates_.causes)]
+    np.testing.assert_array_equal(~np.isnan(tested.p_values), allowed)
+    np.testing.assert_array_equal(tested.p_values, found.significance(X).p_values)
+
+
+def test_no_trajectory_is_in_both_halves_and_too_few_windows_are_refused() -> None:
+    parts = [SERIES[21 * r : 21 * (r + 1)] for r in range(7)]
+    assert GRNGC(**QUICK).fit(parts).significance(parts).metadata["windows"] == [80, 60]
+    with pytest.raises(InputError, match="significance needs 20 windows in each half of the data, but one has 1"):
+        GRNGC(**QUICK).fit(SERIES).significance(SERIES[:30])
+    with pytest.raises(InputError, match="5 features"):
+        GRNGC(**QUICK).fit(SERIES).significance(SERIES[:, :5])
+
+
+def test_a_fit_taken_up_from_its_checkpoint_is_tested_alike(tmp_path: Path) -> None:
+    first, second = (GRNGC(**QUICK, checkpoint=tmp_path).fit(SERIES) for _ in range(2))
+    np.testing.assert_array_equal(first.significance(SERIES).p_values, second.significance(SERIES).p_values)
+
+
+def test_halves_share_no_step() -> None:
+    rng = np.random.default_rng(0)
+    for lengths in ([40], [31, 12], [9] * 6):
+        windows = Windows.from_trajectories([rng.standard_normal((n, 2)) for n in lengths], 3)
+        read = [{int(step) for start in half.starts for step in range(start, start + 4)} for half in windows.halves()]
+        assert read[0] and read[1] and not read[0] & read[1]
+        assert abs(len(windows.halves()[0]) - len(windows.halves()[1])) <= 3 * len(lengths)
+    before = Windows.from_trajectories([np.ones((4, 1)), np.ones((3, 1))], 1).previous()
+    assert before.tolist() == [-1, 0, 1, -1, 3]
+
+
+def test_false_discovery_rates_are_of_the_pairs_tested(tmp_path: Path) -> None:
+    p = np.array([[np.nan, 0.01, 0.04], [0.03, np.nan, 0.5], [0.9, 0.002, np.nan]])
+    tested = PValues(p, {"method": "by hand"})
+    order = np.sort(p[~np.isnan(p)])
+    expected = [min(order[k:] * 6 / np.arange(k + 1, 7)) for k in range(6)]
+    np.testing.assert_allclose(np.sort(tested.q[~np.isnan(p)]), expected)
+    assert tested.n_tested == 6 and np.argwhere(tested.significant(0.05)).tolist() == [[0, 1], [2, 1]]
+    scores = np.array([[0.9, 0.5, 0.4], [0.0, 0.8, 0.2], [0.1, 0.0, 0.7]])
+    graph = CausalGraph(scores).with_p_values(tested)
+    kept = graph.threshold("auto", q=0.05)
+    assert [(e.source, e.target) for e in kept.edges()] == [("x1", "x0"), ("x1", "x2")]
+    assert kept.threshold("auto", q=0.02).n_edges == 1 and graph.threshold(0.3).n_edges == 2
+    for name, whole in (("dense.npz", graph), ("kept.npz", kept)):
+        whole.save(tmp_path / name)
+        read = load_graph(tmp_path / name)
+        np.testing.assert_array_equal(read.p_values.q, tested.q)  # type: ignore[union-attr]
+        assert read.p_values.metadata == {"method": "by hand"}  # type: ignore[union-attr]
+    graph.to_csv(tmp_path / "edges.csv", top_k=1)
+    assert (
+        tmp_path / "edges.csv"
+    ).read_text() == "source,target,lag,score,sign,p_value,q_value\nx1,x0,1,0.5,0,0.01,0.03\n"
+    assert graph.to_networkx()["x1"]["x0"]["q_value"] == pytest.approx(0.03)
+
+
+def test_that_nothing_is_significant_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    graph = CausalGraph(np.ones((2, 2))).with_p_values(PValues([[np.nan, 0.5], [0.2, np.nan]]))
+    with caplog.at_level(logging.WARNING, "grngc_fast"):
+        assert graph.threshold("auto").n_edges == 0
+    assert (
+        "no edge is significant at a false discovery rate of 0.05: the least p-value of 2 pairs is 0.2" in caplog.text
+    )
+
+
+def test_what_cannot_be_cut_is_refused() -> None:
+    graph = CausalGraph(np.ones((2, 2)))
+    with pytest.raises(InputError, match=r"call GRNGC.significance\(X\)"):
+        graph.threshold("auto")
+    with pytest.raises(InputError, match="threshold is 'half'"):
+        graph.threshold("half")  # type: ignore[arg-type]
+    tested = graph.with_p_values(PValues(np.full((2, 2), 0.5)))
+    for rate in (0, 1, True, "0.05"):
+        with pytest.raises(InputError, match="expected a false discovery rate"):
+            tested.threshold("auto", q=rate)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"p_values has shape \(1, 2\)"):
+        graph.with_p_values(PValues([[0.1, 0.2]]))
+    with pytest.raises(InputError, match="expected an"):
+        PValues([[1.5]])
+    assert isinstance(graph.threshold(0.5), SparseCausalGraph)
+
+
+@pytest.mark.parametrize("kind", ["scores", "p_values", "graph"])
+def test_pictures_are_drawn(kind: Any, tmp_path: Path) -> None:
+    from grngc_fast.significance import Significance
+
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    p = rng.random((8, 8))
+    p[0, 1], p[3, 2] = 1e-20, 1e-5
+    found = Significance(CausalGraph(rng.random((8, 8))).with_p_values(PValues(p)))
+    figure = found.plot(kind)
+    figure.savefig(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 5000
+    if kind == "graph":
+        assert len(figure.axes[0].patches) == found.graph().n_edges == 2
+    with pytest.raises(InputError, match="unknown plot kind"):
+        found.plot("other")  # type: ignore[arg-type]
