@@ -8,6 +8,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     scores         causal_scores, top_edges of a model that is trained already
     significance/  which edges can be trusted: tests on halves of the windows, p-values, false discovery rates
     yardsticks     the cheap linear methods that a network has to beat
+    ranking/       evidence beside gradients where windows are few, and when edges are ranked by it
     planning/      before the training: options checked, what held-out evidence decides, the linear start, memory, where
                    a run was; and the path of penalty strengths
     training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver, working sets

@@ -36,6 +36,7 @@ from .planning import (
     settle,
     start_network,
 )
+from .ranking import ranked
 from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import windows_of
@@ -87,6 +88,12 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         training (`grngc_fast.scoring`), and a sample else. Of a sample `graph_` has `standard_error` too.
     edges_per_target : keep this many causes of each effect and no matrix of all scores; `graph_` is a `SparseCausalGraph` then.
     scores_file : `.npy` file that all scores are streamed to, for more than memory holds; `graph_` reads them from there.
+    ranking : what edges are ranked by. "gradients": the mean absolute gradients alone. "combined": those, the posterior odds of a
+        cause among sets of at most two, and pairwise Granger causality, of few series association too, with the
+        odds of a cause that has more effects than others (`grngc_fast.ranking`): where windows are few for the inputs each
+        of them has errors of its own. "auto" combines where model is "auto" and its network explains no more than linear
+        forecasters do, unless windows bear more than two causes of a target; `graph_.metadata["ranking"]` says which, and
+        why. Never with `edges_per_target` or `scores_file`, nor above 4096 inputs.
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,
@@ -134,8 +141,10 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     Attributes
     ----------
-    scores_ : (E, C) array, [effect, cause], the largest over lags; E targets and C regulators, both P unless chosen. None of the
-        three arrays with `edges_per_target`.
+    scores_ : (E, C) array, [effect, cause], the largest over lags; E targets and C regulators, both P unless chosen. Mean
+        absolute gradients, or evidence in nats where `ranking` combined (`grngc_fast.ranking.combined`). None of the arrays with
+        `edges_per_target`.
+    gradients_ : (E, C) array, the mean absolute gradients, the largest over lags, whatever edges are ranked by.
     lag_scores_ : (E, C, L) array, [effect, cause, lag], lag index 0 the most recent step.
     signed_scores_ : (E, C) array, mean signed gradient at the strongest lag.
     graph_ : CausalGraph with the same, and names; SparseCausalGraph with `edges_per_target`. Of "sets" it has `unit_shares`:
@@ -146,7 +155,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     scaler_ : sklearn StandardScaler of the series.
     feature_names_in_ : names, where the data had them. n_features_in_ : P.
     fit_seconds_ : of the whole fit. timings_ : seconds of its phases, which add up to it: "plan" (series standardised, options
-        decided), "start", "training", "scores".
+        decided), "start", "training", "scores", "ranking".
 
     Example
     -------
@@ -178,6 +187,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         score_windows: int | None = None,
         edges_per_target: int | None = None,
         scores_file: str | os.PathLike[str] | None = None,
+        ranking: str = "auto",
         memory_limit: int | str | None = None,
         model_options: Mapping[str, Any] | None = None,
         regulators: Any = None,
@@ -211,6 +221,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.score_windows = score_windows
         self.edges_per_target = edges_per_target
         self.scores_file = scores_file
+        self.ranking = ranking
         self.memory_limit = memory_limit
         self.model_options = model_options
         self.regulators = regulators
@@ -294,6 +305,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         scored = scored_part(network, data)
         graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")
+        with world.refused_together():
+            graph = ranked(graph, data, plan, options)
+        watch.lap("ranking")
         return self._keep(data, network, history, graph, watch.seconds, (plan, options))
 
     def _checked(self, X: Any) -> tuple[FitOptions, PreparedSeries, ScoreOptions]:
@@ -330,26 +344,33 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
 
     @property
     def scores_(self) -> NDArray[Any]:
-        return self._of_all_scores("scores")
+        scores: NDArray[Any] = self._of_all_scores("scores")
+        return scores
 
     @property
     def lag_scores_(self) -> NDArray[Any]:
         # With one lag the graph keeps them once.
-        return self._of_all_scores("lag_scores" if self.lags > 1 else "scores").reshape(*self.graph_.shape, -1)
+        scores: NDArray[Any] = self._of_all_scores("lag_scores" if self.lags > 1 else "scores")
+        return scores.reshape(*self.graph_.shape, -1)
 
     @property
     def signed_scores_(self) -> NDArray[Any]:
-        return self._of_all_scores("signed_scores")
+        scores: NDArray[Any] = self._of_all_scores("signed_scores")
+        return scores
 
-    def _of_all_scores(self, name: str) -> NDArray[Any]:
+    @property
+    def gradients_(self) -> NDArray[Any]:
+        kept: NDArray[Any] | None = self._of_all_scores("gradients")
+        return self.scores_ if kept is None else kept
+
+    def _of_all_scores(self, name: str) -> Any:
         check_is_fitted(self, "graph_")
         if isinstance(self.graph_, SparseCausalGraph):
             raise AttributeError(
                 f"{name}_: with edges_per_target={self.edges_per_target} only the strongest edges are kept; use"
                 " graph_.to_scipy() or graph_.edges()"
             )
-        array: NDArray[Any] = getattr(self.graph_, name)
-        return array
+        return getattr(self.graph_, name)
 
     def predict(self, X: Any) -> NDArray[Any] | list[NDArray[Any]]:
         """One-step forecasts in the units of the data: row t of the (T - L, E) result forecasts X[t + L, candidates_.effects].

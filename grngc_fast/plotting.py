@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _KINDS = ("linear", "spline", "interaction")
 _TRUTH_COLOUR = "#0091AD"
+# What the scores of a fit are unless edges are ranked by more.
+GRADIENT = "mean |gradient|"
 _MAX_CELLS = 500
 _MAX_LABEL = 18
 # Panels of effects on a page and beside one another.
@@ -42,6 +44,7 @@ def plot_scores(
     truth: NDArray[Any] | None = None,
     max_labels: int = 40,
     diagonal: bool = True,
+    quantity: str = GRADIENT,
 ) -> Figure:
     """Heat map of the scores, effects down the rows and causes along the columns.
 
@@ -55,6 +58,7 @@ def plot_scores(
     max_labels : name the ticks up to this many series, number them beyond.
     diagonal : whether to show each series' influence on itself. It never sets the colour range, which ends at the
         largest off-diagonal score.
+    quantity : what the scores are.
 
     Beyond 500 series a pixel stands for a block of cells and shows its maximum, so that a lone edge stays visible.
 
@@ -89,7 +93,7 @@ def plot_scores(
             true_cells[mine, own[mine]] = False
         _outline(ax, _block_max(true_cells, block), block)
     _label_ticks(ax, names, causes, max_labels)
-    label = "mean |gradient|" if block == 1 else f"mean |gradient|, largest of {block} x {block} cells"
+    label = quantity if block == 1 else f"{quantity}, largest of {block} x {block} cells"
     figure = _figure_of(ax)
     bar_axes = ax.inset_axes((1.03, 0.0, 0.04, 1.0))
     bar = figure.colorbar(image, cax=bar_axes, label=label, extend="max" if highest > top else "neither")
@@ -118,7 +122,12 @@ def _cells(every: Any, own: NDArray[np.int64], block: int, diagonal: bool) -> tu
 
 
 def plot_lags(
-    profiles: Sequence[NDArray[Any]], edges: Sequence[tuple[str, str]], n_lags: int, *, ax: Axes | None = None
+    profiles: Sequence[NDArray[Any]],
+    edges: Sequence[tuple[str, str]],
+    n_lags: int,
+    *,
+    ax: Axes | None = None,
+    quantity: str = GRADIENT,
 ) -> Figure:
     """Scores of some edges over the lags 1 to L, one line an edge.
 
@@ -128,6 +137,7 @@ def plot_lags(
     edges : (source, target) of each.
     n_lags : L.
     ax : axes to draw into; default a new figure.
+    quantity : what the scores are.
     """
     if ax is None:
         ax = _new_figure(7.2, 4.0).add_subplot()
@@ -144,7 +154,7 @@ def plot_lags(
             linewidth=1.5,
             label=_legend_label(f"{_short(source)} -> {_short(target)}"),
         )
-    ax.set(xlabel="lag (steps back)", ylabel="mean |gradient|", xlim=(0.5, n_lags + 0.5))
+    ax.set(xlabel="lag (steps back)", ylabel=quantity, xlim=(0.5, n_lags + 0.5))
     _number_ticks(ax.xaxis)
     _tidy(ax)
     if edges:
@@ -178,6 +188,7 @@ def plot_summary(
     edges: Sequence[tuple[str, str]] = (),
     n_lags: int = 1,
     history: Any = None,
+    quantity: str = GRADIENT,
 ) -> Figure:
     """One page: the score matrix, the lag profiles if there are any, the losses if a history is given.
 
@@ -187,6 +198,7 @@ def plot_summary(
     profiles, edges, n_lags : as `plot_lags`; None where lags are not told apart.
     history : optional object with equally long sequences `step`, `forecast`, `penalty` and `validation`; NaN where a
         value was not measured.
+    quantity : what the scores are.
 
     Raises
     ------
@@ -195,12 +207,13 @@ def plot_summary(
     curves = None if history is None else _curves(history)
     panels = (profiles is not None) + (curves is not None)
     if not panels:
-        return plot_scores(scores, names, causes, own_causes=own_causes, truth=truth)
+        return plot_scores(scores, names, causes, own_causes=own_causes, truth=truth, quantity=quantity)
     figure = _new_figure(13.0, 6.2)
     grid = figure.add_gridspec(panels, 2, width_ratios=(1.15, 1.0))
-    plot_scores(scores, names, causes, own_causes=own_causes, truth=truth, ax=figure.add_subplot(grid[:, 0]))
+    matrix = figure.add_subplot(grid[:, 0])
+    plot_scores(scores, names, causes, own_causes=own_causes, truth=truth, quantity=quantity, ax=matrix)
     if profiles is not None:
-        plot_lags(profiles, edges, n_lags, ax=figure.add_subplot(grid[0, 1]))
+        plot_lags(profiles, edges, n_lags, ax=figure.add_subplot(grid[0, 1]), quantity=quantity)
     if curves is not None:
         _plot_curves(figure.add_subplot(grid[-1, 1]), *curves)
     return figure

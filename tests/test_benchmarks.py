@@ -157,7 +157,7 @@ def test_a_fit_at_scale_has_its_phases_and_its_yardstick(tmp_path, scale_at_hand
     (tmp_path / "working_set.py").write_text(WORKING_SET)
     rows = scale.measure(6, 1000, "lorenz96", 10.0, [tmp_path / "prototype.py", tmp_path / "working_set.py"])
     ours, theirs = ({r.metric: r.value for r in rows if r.method.startswith(name)} for name in ("GRNGC", "prototype"))
-    phases = [ours[phase] for phase in ("plan", "start", "training", "scores")]
+    phases = [ours[phase] for phase in ("plan", "start", "training", "scores", "ranking")]
     assert ours["total"] == pytest.approx(sum(phases))
     assert ours["AUROC"] > 0.9
     assert 0.01 < ours["peak"] < 100

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from grngc_fast.cli import main, results
-from grngc_fast.datasets import FUNCTIONS, additive, gate, lorenz96, product, read_table, var
+from grngc_fast.datasets import FUNCTIONS, additive, gate, gene_network, lorenz96, product, read_table, var
 from grngc_fast.graph import CausalGraph, SparseCausalGraph, load_graph
 
 QUICK = ["--quiet", "--max-steps", "60", "--hidden", "16"]
@@ -127,7 +127,7 @@ def test_a_seed_not_given_is_recorded_and_repeats_the_run(table, tmp_path):
     np.testing.assert_array_equal(one, two)
 
 
-@pytest.mark.parametrize("system", ["lorenz96", "var", "additive", "product", "gate"])
+@pytest.mark.parametrize("system", ["lorenz96", "var", "additive", "product", "gate", "genes"])
 def test_simulate_writes_what_fit_and_evaluate_read(system, tmp_path, capsys):
     data, out = tmp_path / "data", tmp_path / "out"
     assert main(["simulate", system, "--series", "6", "--steps", "120", "--out", str(data)]) == 0
@@ -253,6 +253,7 @@ def test_an_option_of_another_system_is_refused(system, option, value, tmp_path,
         (["additive", "--function", "bump"], lambda: additive(6, 40, "bump", seed=2)),
         (["product"], lambda: product(6, 40, seed=2)),
         (["gate"], lambda: gate(6, 40, seed=2)),
+        (["genes", "--trajectories", "1"], lambda: gene_network(6, 40, 1, seed=2)),
     ],
 )
 def test_simulate_passes_its_options_on(arguments, data, tmp_path):

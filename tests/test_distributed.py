@@ -259,7 +259,7 @@ def test_two_processes_write_a_file_of_scores_once(pair, tmp_path):
     assert (begun, begun_too) == (3, 0)
     assert_equal(first, second)
     assert {p.name for p in tmp_path.iterdir()} == {"found.npy", "found.lag_scores.npy", "found.signed_scores.npy"}
-    assert_close(first, fit(0, {"lags": 2}))
+    assert_close(first, fit(0, {"lags": 2, "ranking": "gradients"}))
 
 
 def fit_on_a_full_disk(rank: int, options: dict) -> dict[str, object]:

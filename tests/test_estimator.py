@@ -28,7 +28,7 @@ def chain(n_steps: int = 400, seed: int = 0) -> np.ndarray:
 
 
 def test_scores_are_effect_by_cause_with_lag_and_sign():
-    found = GRNGC(lags=2, lam=0.1, max_steps=300, random_state=0).fit(chain())
+    found = GRNGC(lags=2, lam=0.1, max_steps=300, ranking="gradients", random_state=0).fit(chain())
     strongest = {(edge.source, edge.target, edge.lag, edge.sign) for edge in found.graph_.edges(top_k=2)}
     assert strongest == {("x0", "x1", 1, 1), ("x0", "x2", 2, -1)}
     assert found.scores_.shape == (3, 3)
@@ -88,7 +88,7 @@ def test_scores_do_not_depend_on_the_units():
 
 def test_scores_equal_the_functional_door():
     data = chain(60)
-    found = GRNGC(lags=2, **QUICK).fit(data)
+    found = GRNGC(lags=2, ranking="gradients", **QUICK).fit(data)
     standard = torch.tensor(found.scaler_.transform(data), dtype=torch.float32)
     x = torch.stack([standard[t : t + 2] for t in range(58)])
     np.testing.assert_allclose(causal_scores(found.model_, x, per_lag=True), found.lag_scores_, rtol=1e-5, atol=1e-7)

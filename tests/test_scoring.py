@@ -39,7 +39,7 @@ def test_blocks_of_effects_give_the_scores_of_all_at_once(blocks_of_one: None) -
     found = GRNGC(**QUICK).fit(chain(60))
     blocks_module.score_blocks.__kwdefaults__["block_bytes"] = 2**28
     whole = GRNGC(**QUICK).fit(chain(60))
-    for name in ("scores_", "lag_scores_", "signed_scores_"):
+    for name in ("scores_", "lag_scores_", "signed_scores_", "gradients_"):
         np.testing.assert_allclose(getattr(found, name), getattr(whole, name), rtol=1e-5, atol=1e-7)
 
 
@@ -60,7 +60,7 @@ def test_a_sample_of_windows_states_its_error() -> None:
     assert error is not None
     assert error.shape == (3, 3)
     assert (metadata["score_windows"], metadata["score_windows_total"]) == (80, 398)
-    off = np.abs(found.scores_ - whole.scores_)
+    off = np.abs(found.gradients_ - whole.gradients_)
     assert off.max() > 0
     assert (off < 5 * error).all()
     assert 0 < metadata["score_standard_error"] < 0.2
@@ -91,7 +91,8 @@ def test_flops_of_a_window_are_those_of_the_product(monkeypatch: pytest.MonkeyPa
 
 
 def test_edges_per_target_are_those_of_all_scores(blocks_of_one: None) -> None:
-    whole, found = GRNGC(**QUICK).fit(chain(60)), GRNGC(**QUICK, edges_per_target=1).fit(chain(60))
+    whole = GRNGC(**QUICK, ranking="gradients").fit(chain(60))
+    found = GRNGC(**QUICK, edges_per_target=1).fit(chain(60))
     graph = found.graph_
     assert isinstance(graph, SparseCausalGraph)
     every = whole.graph_.edges(diagonal=True)
@@ -100,7 +101,7 @@ def test_edges_per_target_are_those_of_all_scores(blocks_of_one: None) -> None:
     assert sorted(e.source for e in graph.edges(diagonal=True) if e.source == e.target) == ["x0", "x1", "x2"]
     assert graph.metadata["edges_per_target"] == 1
     assert graph.n_lags == 2
-    for name in ("scores_", "lag_scores_", "signed_scores_"):
+    for name in ("scores_", "lag_scores_", "signed_scores_", "gradients_"):
         with pytest.raises(AttributeError, match=rf"{name}: with edges_per_target=1 .* graph_\.to_scipy\(\)"):
             getattr(found, name)
     assert np.isfinite(found.predict(chain(20))).all()
@@ -111,7 +112,7 @@ def test_edges_per_target_are_those_of_all_scores(blocks_of_one: None) -> None:
 
 def test_scores_streamed_to_files_are_those_in_memory(blocks_of_one: None, tmp_path: Path) -> None:
     path = tmp_path / "found.npy"
-    whole = GRNGC(**QUICK, score_windows=20).fit(chain(60))
+    whole = GRNGC(**QUICK, score_windows=20, ranking="gradients").fit(chain(60))
     found = GRNGC(**QUICK, score_windows=20, scores_file=path).fit(chain(60))
     graph, other = found.graph_, whole.graph_
     assert isinstance(graph, CausalGraph)

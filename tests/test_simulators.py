@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from grngc_fast.datasets import FUNCTIONS, additive, gate, lorenz96, product, var
+from grngc_fast.datasets import FUNCTIONS, additive, gate, gene_network, lorenz96, product, var
 from grngc_fast.datasets.families import draw_additive, draw_pairs
+from grngc_fast.datasets.gene_network import draw_network, expression
 from grngc_fast.datasets.lorenz96 import derivative
 from grngc_fast.datasets.var import companion_radius, draw
 from grngc_fast.errors import InputError
@@ -319,3 +320,45 @@ def test_additive_refuses_bad_options(options: dict[str, Any], message: str) -> 
 def test_products_and_gates_refuse_bad_options(simulate: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         simulate(**options)
+
+
+def test_a_gene_network_is_short_trajectories_and_a_truth_without_self_regulation() -> None:
+    data = gene_network(n_series=12, n_steps=9, n_trajectories=4, seed=3)
+    assert data.truth is not None
+    assert len(data.trajectories) == 4 and data.trajectories[0].shape == (9, 12)
+    assert not data.truth.diagonal().any()
+    assert all(np.isfinite(x).all() for x in data.trajectories)
+
+
+def test_gene_trajectories_begin_at_rest_and_part() -> None:
+    parts = np.stack(gene_network(20, 21, 3, noise=0.0, seed=0).trajectories)
+    assert_array_equal(parts[0, 0], parts[1, 0])
+    assert np.abs(parts[0, 10] - parts[1, 10]).max() > 0.2
+    assert (parts >= 0).all()
+
+
+def test_hubs_make_out_degrees_uneven() -> None:
+    rng = np.random.default_rng(0)
+    uneven, even = (draw_network(200, 2.0, hubs, rng) for hubs in (True, False))
+    assert abs(uneven.sum() - even.sum()) < 100
+    ratios = [degrees.var() / degrees.mean() for degrees in (uneven.sum(0), even.sum(0))]
+    assert ratios[0] > 4 > 2 > ratios[1]
+
+
+def test_a_regulator_moves_its_target_and_nothing_else() -> None:
+    truth = np.array([[False, False, False], [True, False, False], [False, False, False]])
+    runs = expression(truth, 30, 40, np.random.default_rng(5))
+    change, level = np.diff(runs[:, :, 1], axis=1).ravel(), runs[:, :-1, :]
+    own = np.column_stack([level[:, :, 1].ravel(), np.ones(change.size)])
+    left = change - own @ np.linalg.lstsq(own, change, rcond=None)[0]
+    by = [abs(np.corrcoef(left, level[:, :, j].ravel())[0, 1]) for j in (0, 2)]
+    assert by[0] > 3 * by[1]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"n_series": 2}, {"n_steps": 1}, {"n_trajectories": 0}, {"mean_regulators": 0}, {"noise": -1}, {"hubs": 1}],
+)
+def test_gene_networks_refuse_what_makes_none(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(options))):
+        gene_network(**options)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datasets import Dataset, additive, catalogue, gate, lorenz96, product, read_names, read_truth, var
+from ..datasets import Dataset, additive, catalogue, gate, gene_network, lorenz96, product, read_names, read_truth, var
 from ..datasets.table import existing_file
 from ..distributed import World
 from ..errors import DataWarning, InputError
@@ -50,6 +50,7 @@ SYSTEMS: dict[str, tuple[Callable[..., Dataset], dict[str, str]]] = {
     "additive": (additive, {"function": "function"}),
     "product": (product, {}),
     "gate": (gate, {}),
+    "genes": (gene_network, {"trajectories": "n_trajectories"}),
 }
 
 
@@ -215,7 +216,7 @@ def simulate(args: argparse.Namespace) -> None:
     out = OutputFolder(args.out, SIMULATION_FILES, args.force)
     simulator, own = SYSTEMS[args.system]
     options = {}
-    for option in ("forcing", "lags", "function"):
+    for option in ("forcing", "lags", "function", "trajectories"):
         value = getattr(args, option)
         if value is None:
             continue

@@ -11,7 +11,7 @@ from ..datasets import FUNCTIONS
 from ..estimator import GRNGC
 from ..jacobian import ACTIVATIONS
 from ..models import options_of
-from ..planning import MODELS
+from ..planning import MODELS, RANKINGS
 from ..series.missing import MISSING
 from . import commands
 from .reading import add_reading_options, named_value
@@ -80,6 +80,7 @@ def simulate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--forcing", type=float, help="of lorenz96 (10)")
     parser.add_argument("--lags", type=int, help="of var (3)")
     parser.add_argument("--function", choices=list(FUNCTIONS), help="of each parent of additive (sine)")
+    parser.add_argument("--trajectories", type=int, help="of genes, each of --steps (10)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     _add_output(parser, default=None)
     parser.set_defaults(run=commands.simulate)
@@ -237,6 +238,13 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--scores-file",
             metavar="FILE",
             help="stream all scores to this .npy, for more than memory holds",
+        )
+        parser.add_argument(
+            "--ranking",
+            choices=RANKINGS,
+            default=defaults["ranking"],
+            help="what edges are ranked by: the network's gradients, or these and other evidence combined; auto combines where"
+            " windows are few and dependence is about linear (%(default)s)",
         )
         parser.add_argument(
             "--memory-limit", metavar="SIZE", help="refuse a fit that needs more, as 4GiB (what the machine has)"

@@ -111,7 +111,7 @@ def write_fit(
     """
     graph = found.graph_
     if isinstance(graph, CausalGraph):
-        arrays = (graph.scores, graph.lag_scores, graph.signed_scores, graph.standard_error)
+        arrays = (graph.scores, graph.lag_scores, graph.signed_scores, graph.standard_error, graph.gradients)
         if not dense and sum(array.nbytes for array in arrays if array is not None) > DENSE_BYTES:
             graph = graph.kept(**selection)
     with out.staged() as stage:
@@ -266,12 +266,17 @@ def _areas(evaluation: Evaluation | None) -> dict[str, float] | None:
 
 
 def write_simulation(out: OutputFolder, data: Dataset) -> None:
-    """data.csv, truth.csv (source, target) and truth.npz ([effect, cause(, lag)])."""
+    """data.csv, trajectories end to end, truth.csv (source, target) and truth.npz ([effect, cause(, lag)])."""
     names, truth = data.names, data.truth
     assert truth is not None
     with out.staged() as stage:
         np.savetxt(
-            stage / "data.csv", data.trajectories[0], delimiter=",", header=",".join(names), comments="", fmt="%.9g"
+            stage / "data.csv",
+            np.concatenate(data.trajectories),
+            delimiter=",",
+            header=",".join(names),
+            comments="",
+            fmt="%.9g",
         )
         edges = np.argwhere(truth.any(-1) if truth.ndim == 3 else truth)
         lines = ["source,target", *(f"{names[cause]},{names[effect]}" for effect, cause in edges)]

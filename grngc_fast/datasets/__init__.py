@@ -6,6 +6,7 @@ from .causaltime import read_causaltime
 from .dataset import Dataset
 from .dream import read_dream3, read_dream4
 from .families import FUNCTIONS, additive, gate, product
+from .gene_network import gene_network
 from .genes import read_ecoli_stress, read_hela, read_irma, read_sos, read_yeast_cell_cycle, read_yeast_ddgni
 from .lorenz96 import lorenz96
 from .named import NamedDataset, catalogue, load
@@ -23,6 +24,7 @@ __all__ = [
     "additive",
     "catalogue",
     "gate",
+    "gene_network",
     "load",
     "lorenz96",
     "product",

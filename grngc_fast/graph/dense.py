@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..row_blocks import row_blocks
@@ -23,6 +24,9 @@ from .p_values import PValues, as_p_values
 from .sparse import SparseCausalGraph
 from .unit_shares import UnitShares, as_unit_shares
 
+# Beside the scores.
+_ARRAYS = ("lag_scores", "signed_scores", "standard_error", "gradients")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CausalGraph(EdgeExports):
@@ -32,13 +36,15 @@ class CausalGraph(EdgeExports):
 
     Parameters
     ----------
-    scores : (E, C) non-negative array, the mean absolute gradient of each effect by each cause.
+    scores : (E, C) non-negative array, what edges are ranked by: the mean absolute gradient of each effect by each cause unless
+        `gradients` are given.
     names : E distinct names of the effects; default x0, x1, ...
     lag_scores : optional (E, C, L) non-negative array `[effect, cause, lag]`; lag index 0 is lag 1, the latest step.
     signed_scores : optional (E, C) array, the mean signed gradient; its sign is the sign of the influence.
     metadata : settings of the fit; JSON values (numpy numbers and arrays are turned into plain ones).
     causes : C distinct names of the causes; default those of the effects, which a square array allows.
-    standard_error : optional (E, C) non-negative array, of scores that are means over a sample of the windows.
+    standard_error : optional (E, C) non-negative array, of gradients that are means over a sample of the windows.
+    gradients : optional (E, C) non-negative array, the mean absolute gradients, where the scores are evidence of several kinds.
     unit_shares : optional UnitShares, of which units of the network the scores are made.
     p_values : optional PValues, how surely each pair is more than chance.
 
@@ -47,7 +53,8 @@ class CausalGraph(EdgeExports):
 
     Attributes
     ----------
-    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares, p_values : as given; None where not.
+    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares, p_values, gradients : as given;
+        None where not.
     shape : (E, C). series, n_series : every series once, and their number. n_lags : L, 1 without `lag_scores`.
     own_causes : (E,) the column of each effect's influence on itself, -1 where it is no cause.
 
@@ -72,6 +79,7 @@ class CausalGraph(EdgeExports):
     standard_error: Array | None = None
     unit_shares: UnitShares | None = None
     p_values: PValues | None = None
+    gradients: Array | None = None
 
     def __post_init__(self) -> None:
         scores = as_float("scores", self.scores)
@@ -81,7 +89,7 @@ class CausalGraph(EdgeExports):
         causes = as_causes(self.causes, scores.shape[1], names)
         check_values("scores", scores, names, causes)
         values: dict[str, Any] = {"scores": scores, "names": names, "causes": causes}
-        for what in ("lag_scores", "signed_scores", "standard_error"):
+        for what in _ARRAYS:
             given = getattr(self, what)
             array = None if given is None else as_float(what, given)
             if array is not None:
@@ -141,7 +149,12 @@ class CausalGraph(EdgeExports):
             metadata=self.metadata,
             unit_shares=shares,
             p_values=self.p_values,
+            gradient=self.gradients_at(chosen.effect, chosen.cause),
         )
+
+    def gradients_at(self, effect: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]]) -> Array | None:
+        """(n,) mean absolute gradient of each pair, by number; None where these are the scores."""
+        return None if self.gradients is None else self.gradients[effect, cause]
 
     def lags_at(self, effect: Indices, cause: Indices) -> Indices:
         """(n,) lag of the largest lag score of each pair, by number; 1 where lags are not resolved."""
@@ -169,7 +182,7 @@ class CausalGraph(EdgeExports):
         return self.lags_at(effect, cause), sign
 
     def _save_whole(self, path: str | os.PathLike[str]) -> None:
-        arrays = {name: getattr(self, name) for name in ("scores", "lag_scores", "signed_scores", "standard_error")}
+        arrays = {name: getattr(self, name) for name in ("scores", *_ARRAYS)}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         tested = {} if self.p_values is None else self.p_values.to_arrays()
         write_graph(path, {**arrays, **shares, **tested}, self.names, self.causes, self.metadata)
@@ -200,7 +213,6 @@ def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
     with opened_graph(path) as arrays:
         if "effect" in arrays:
             return SparseCausalGraph.from_arrays(arrays)
-        parts = ("lag_scores", "signed_scores", "standard_error")
         return CausalGraph(
             arrays["scores"],
             arrays["names"],
@@ -208,5 +220,5 @@ def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
             causes=arrays["causes"],
             unit_shares=UnitShares.from_arrays(arrays, arrays["scores"].shape),
             p_values=PValues.from_arrays(arrays),
-            **{part: arrays.get(part) for part in parts},
+            **{part: arrays.get(part) for part in _ARRAYS},
         )

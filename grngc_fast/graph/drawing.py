@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Edges whose lags a page shows.
+EVIDENCE = "evidence (nats)"
 PROFILES = 10
 
 
@@ -58,6 +59,7 @@ def plot_scores(
         truth=truth,
         max_labels=max_labels,
         diagonal=diagonal,
+        quantity=_quantity(graph),
     )
 
 
@@ -68,7 +70,7 @@ def plot_lags(graph: Drawn, *, ax: Axes | None = None, top_k: int = PROFILES) ->
     ------
     InputError : a graph without `lag_scores`, or a `top_k` below 1.
     """
-    return plotting.plot_lags(*_profiles(graph, top_k), graph.n_lags, ax=ax)
+    return plotting.plot_lags(*_profiles(graph, top_k), graph.n_lags, ax=ax, quantity=_quantity(graph))
 
 
 def plot_graph_summary(graph: Drawn, truth: NDArray[Any] | None = None, history: Any = None) -> Figure:
@@ -89,6 +91,7 @@ def plot_graph_summary(graph: Drawn, truth: NDArray[Any] | None = None, history:
         edges=edges,
         n_lags=graph.n_lags,
         history=history,
+        quantity=_quantity(graph),
     )
 
 
@@ -96,6 +99,12 @@ def _scores(graph: Drawn) -> Any:
     """As they are kept: an array, or a sparse one of the kept edges."""
     dense = getattr(graph, "scores", None)
     return graph.to_scipy(diagonal=True) if dense is None else dense
+
+
+def _quantity(graph: Drawn) -> str:
+    """What the scores are: evidence where the graph has gradients beside them."""
+    beside = getattr(graph, "gradients", None), getattr(graph, "gradient", None)
+    return plotting.GRADIENT if all(kept is None for kept in beside) else EVIDENCE
 
 
 def _lag_scores(graph: Drawn) -> Array | None:

@@ -126,7 +126,7 @@ class EdgeExports(ABC):
     ----------
     names, causes : names of the E effects and of the C causes.
     metadata : settings of the fit.
-    unit_shares : of which units of the network the scores are made; None where that is not known.
+    unit_shares : of which units of the network the gradients are made; None where that is not known.
     p_values : how surely each pair is more than chance; None where it was not tested.
     """
 
@@ -164,6 +164,10 @@ class EdgeExports(ABC):
     @abstractmethod
     def score_rows(self, rows: slice) -> Array:
         """Scores (n, C) of some effects, a new array; 0 where an edge was not kept."""
+
+    @abstractmethod
+    def gradients_at(self, effect: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]]) -> Array | None:
+        """(n,) mean absolute gradient of each pair, by number; None where these are the scores."""
 
     @abstractmethod
     def lags_at(self, effect: Indices, cause: Indices) -> Indices:
@@ -273,7 +277,8 @@ class EdgeExports(ABC):
     ) -> pd.DataFrame:
         """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas.
 
-        With `unit_shares` also linear, spline, interaction, with `p_values` p_value, q_value; NaN where they are not known.
+        Also gradient where edges are ranked by more than that; with `unit_shares` linear, spline, interaction, with `p_values`
+        p_value, q_value; NaN where they are not known.
         """
         try:
             import pandas as pd
@@ -290,8 +295,8 @@ class EdgeExports(ABC):
     ) -> nx.DiGraph:
         """A DiGraph of all series with the selected edges, cause to effect. Needs networkx.
 
-        Edge attributes: score, lag, sign, and weight, which is the score again; with `unit_shares` also linear, spline,
-        interaction, with `p_values` p_value, q_value.
+        Edge attributes: score, lag, sign, weight, which is the score again, and gradient where edges are ranked by more than
+        that; with `unit_shares` also linear, spline, interaction, with `p_values` p_value, q_value.
         """
         try:
             import networkx as nx
@@ -327,7 +332,8 @@ class EdgeExports(ABC):
     ) -> None:
         """Write the selected edges as a UTF-8 CSV file with the header source,target,lag,score,sign.
 
-        With `unit_shares` also linear,spline,interaction, with `p_values` p_value,q_value; empty where they are not known.
+        Also gradient where edges are ranked by more than that; with `unit_shares` linear,spline,interaction, with `p_values`
+        p_value,q_value; empty where they are not known.
 
         Raises
         ------
@@ -401,6 +407,9 @@ class EdgeExports(ABC):
         lag, sign = chosen.lag.astype(np.int64), chosen.sign.astype(np.int64)
         values: tuple[list[str] | NDArray[Any], ...] = (source, target, lag, chosen.score, sign)
         columns = dict(zip(Edge._fields, values, strict=True))
+        gradients = self.gradients_at(chosen.effect, chosen.cause)
+        if gradients is not None:
+            columns["gradient"] = gradients
         if self.unit_shares is not None:
             shares = self.unit_shares.at(chosen.effect, chosen.cause).astype(np.float64).round(_SHARE_DIGITS)
             columns |= zip(KINDS, shares.T, strict=True)

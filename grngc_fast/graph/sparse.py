@@ -34,7 +34,8 @@ class SparseCausalGraph(EdgeExports):
     sign : (n,) -1, 0 or +1; default 0, not known.
     n_lags : L, the number of lags told apart.
     metadata : settings of the fit; JSON values.
-    unit_shares : optional UnitShares of these edges, of which units of the network their scores are made.
+    unit_shares : optional UnitShares of these edges, of which units of the network their gradients are made.
+    gradient : optional (n,) mean absolute gradients, not negative, where the scores are evidence of several kinds.
     p_values : optional PValues of all pairs, kept or not.
 
     A selection returns no more than was kept: a pair that is not here has a score that is not known, and counts as 0.
@@ -61,6 +62,7 @@ class SparseCausalGraph(EdgeExports):
     metadata: dict[str, Any] = field(default_factory=dict)
     unit_shares: UnitShares | None = None
     p_values: PValues | None = None
+    gradient: Array | None = None
 
     def __post_init__(self) -> None:
         score = as_float("score", self.score)
@@ -87,6 +89,8 @@ class SparseCausalGraph(EdgeExports):
         if not (np.isfinite(score) & (score > 0)).all():
             raise InputError("score holds values that are not positive and finite; leave out pairs without an edge")
         pair = columns["effect"].astype(np.int64) * len(causes) + columns["cause"]
+        if self.gradient is not None:
+            columns["gradient"] = self._checked_gradient(score.shape)
         order = np.lexsort((pair, -score))
         if np.unique(pair).size < pair.size:
             raise InputError("a pair of effect and cause is given more than once; keep one edge of each")
@@ -116,18 +120,40 @@ class SparseCausalGraph(EdgeExports):
         dense: Array = every[rows].toarray()
         return dense
 
+    def gradients_at(self, effect: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]]) -> Array | None:
+        """(n,) mean absolute gradient of each pair, by number, NaN where it was not kept; None where these are the scores."""
+        if self.gradient is None:
+            return None
+        found = np.full(len(effect), np.nan, self.gradient.dtype)
+        place, kept = self._places(effect, cause)
+        found[kept] = self.gradient[place]
+        return found
+
     def lags_at(self, effect: Indices, cause: Indices) -> Indices:
         """(n,) lag of each pair, by number; 0 where it was not kept."""
         assert self.lag is not None
+        lags = np.zeros(len(effect), dtype=np.int64)
+        place, kept = self._places(effect, cause)
+        lags[kept] = self.lag[place]
+        return lags
+
+    def _places(self, effect: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]]) -> tuple[Indices, Indices]:
+        """Where pairs are among the edges, and which of the pairs those are."""
         own = self.effect.astype(np.int64) * len(self.causes) + self.cause
         order = np.argsort(own)
         own, wanted = own[order], np.asarray(effect, dtype=np.int64) * len(self.causes) + cause
         place = np.searchsorted(own, wanted)
-        lags = np.zeros(len(wanted), dtype=np.int64)
         # One more than there are, which nobody asks for.
         found = np.flatnonzero(np.append(own, -1)[place] == wanted)
-        lags[found] = self.lag[order[place[found]]]
-        return lags
+        return order[place[found]], found
+
+    def _checked_gradient(self, shape: tuple[int, ...]) -> Array:
+        gradient = as_float("gradient", self.gradient)
+        if gradient.shape != shape or (gradient < 0).any() or np.isinf(gradient).any():
+            raise InputError(
+                f"gradient: expected {shape[0]} finite numbers, none negative, one an edge; NaN where it is not known"
+            )
+        return gradient
 
     def described(self, effect: Indices, cause: Indices) -> EdgeArrays:
         """Score, lag and sign of pairs, by number; of one that was not kept the least positive number, lag 1 and sign 0."""
@@ -154,6 +180,7 @@ class SparseCausalGraph(EdgeExports):
             metadata=self.metadata,
             unit_shares=shares,
             p_values=self.p_values,
+            gradient=self.gradients_at(chosen.effect, chosen.cause),
         )
 
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
@@ -173,7 +200,7 @@ class SparseCausalGraph(EdgeExports):
         arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         tested = {} if self.p_values is None else self.p_values.to_arrays()
-        rest = {"n_lags": np.array(self.n_lags), **shares, **tested}
+        rest = {"n_lags": np.array(self.n_lags), "gradient": self.gradient, **shares, **tested}
         write_graph(path, {**arrays, **rest}, self.names, self.causes, self.metadata)
 
     @classmethod
@@ -195,6 +222,8 @@ class SparseCausalGraph(EdgeExports):
         columns = {name: arrays[name] for name in ("effect", "cause", "score", "lag", "sign")}
         head = {name: arrays[name] for name in ("names", "causes", "metadata")}
         shape = len(head["names"]), len(head["causes"] or head["names"])
-        shares = UnitShares.from_arrays(arrays, shape)
-        tested = PValues.from_arrays(arrays)
-        return cls(**columns, **head, n_lags=int(arrays["n_lags"]), unit_shares=shares, p_values=tested)
+        further: dict[str, Any] = {
+            "unit_shares": UnitShares.from_arrays(arrays, shape),
+            "p_values": PValues.from_arrays(arrays),
+        }
+        return cls(**columns, **head, n_lags=int(arrays["n_lags"]), gradient=arrays.get("gradient"), **further)

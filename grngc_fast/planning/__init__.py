@@ -6,7 +6,7 @@ from .doubt import Doubt, doubt_of
 from .evidence import Evidence, weigh
 from .memory import MemoryEstimate, check_fit, estimate_memory
 from .network import network_of, scored_part
-from .options import MODELS, FitOptions
+from .options import MODELS, RANKINGS, FitOptions
 from .path import lambda_path
 from .path_result import LambdaPath
 from .plan import Plan, recorded
@@ -17,6 +17,7 @@ from .stopwatch import Stopwatch
 
 __all__ = [
     "MODELS",
+    "RANKINGS",
     "Doubt",
     "Evidence",
     "FitOptions",

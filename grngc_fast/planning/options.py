@@ -18,6 +18,7 @@ from ..series.treatment import Treatment
 from .machine import as_bytes
 
 MODELS = ("auto", *FORECASTERS)
+RANKINGS = ("auto", "combined", "gradients")
 MAX_HIDDEN = 2**20
 
 
@@ -49,6 +50,7 @@ class FitOptions:
     score_windows: int | None = None
     edges_per_target: int | None = None
     scores_file: str | os.PathLike[str] | None = None
+    ranking: str = "auto"
     memory_limit: int | str | None = None
     model_options: Mapping[str, Any] | None = None
     regulators: Any = None
@@ -134,6 +136,8 @@ class FitOptions:
                 # With options of its own "auto" has no choice left.
                 options = checked_options("mlp" if name == "auto" else name, self.model_options)
                 object.__setattr__(self, "model_options", options)
+        if self.ranking not in RANKINGS:
+            raise InputError(f"ranking={self.ranking!r} is unknown; use one of {', '.join(map(repr, RANKINGS))}")
         if self.skip is not None and not isinstance(self.skip, (bool, np.bool_)):
             raise InputError(f"skip={self.skip!r}; expected True, False or None")
         if not isinstance(self.own_past, (bool, np.bool_)):

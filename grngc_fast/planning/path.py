@@ -149,6 +149,7 @@ def lambda_path(
         "doubt": None if doubt is None else str(doubt),
         "notes": list(data.notes),
         **recorded(plan, chosen, data.edges),
+        "ranking": {"by": "gradients", "reason": "a path"},
     }
     return _result(networks, scored, data, training, held_out, given, seeds, settings)
 

@@ -19,7 +19,7 @@ from .plan import Plan
 # A run may be taken up again, or shared between processes, with other values of these.
 _OF_A_PROCESS = ("verbose", "checkpoint_minutes")
 # What they change is not what is learned.
-_AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "scores_file", "memory_limit")
+_AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "scores_file", "ranking", "memory_limit")
 
 
 def settle(options: FitOptions, data: PreparedSeries, seed: int, world: World) -> tuple[int, Checkpoint | None]:
