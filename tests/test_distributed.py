@@ -180,15 +180,15 @@ def test_two_processes_leave_the_same_targets_out_as_one(options, pair):
     assert_close(first, fit(0, options, x))
 
 
-def tested(rank: int, options: dict) -> np.ndarray:
+def trusted(rank: int, options: dict) -> np.ndarray:
     return GRNGC(**{**SIZE, **options}).fit(series()).significance(series()).p_values
 
 
 @pytest.mark.parametrize("options", [{}, {"model": "sets"}])
 def test_two_processes_share_out_the_tests_of_edges(options, pair):
-    first, second = pair.run(tested, options)
+    first, second = pair.run(trusted, options)
     np.testing.assert_array_equal(first, second)
-    np.testing.assert_allclose(first, tested(0, options), rtol=1e-3)
+    np.testing.assert_allclose(first, trusted(0, options), rtol=1e-3)
     assert first[1, 0] < 1e-6
 
 

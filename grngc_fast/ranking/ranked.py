@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..graph import CausalGraph
 from ..planning import FitOptions, Plan
@@ -18,6 +18,7 @@ from . import evidence
 from .causes import CausePrior
 from .combination import Array, combined, placed_evidence
 from .moments import Moments
+from .outside import with_outside
 from .rule import described, few, gradients_alone, saturated
 
 # AUROC / AUPRC of inclusion once, and twice: simulated networks of 100 genes with uneven out-degrees .802 / .220, .806 / .223,
@@ -28,17 +29,31 @@ WEIGHTS = {"gradients": 1.0, "inclusion": 2.0, "pairwise": 1.0}
 WEIGHTS_OF_FEW = {"gradients": 1.0, "inclusion": 1.0, "pairwise": 1.0, "association": 1.0}
 
 
-def ranked(graph: Graph, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
+def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
     """The graph with scores that combine evidence, and the gradients kept beside them; or as it was.
 
     `metadata["ranking"]` says "by" what edges are ranked, "combined" or "gradients"; of the first the weights of the "members"
-    and what the "causes" were found to be (`CausePrior`), of the second the "reason".
+    and what the "causes" were found to be (`CausePrior`), of the second the "reason". Of gradients of working sets the inputs
+    "outside" of each are ranked below them (`with_outside`), unless gradients were asked for.
 
     Parameters
     ----------
-    graph : mean absolute gradients.
+    graph : mean absolute gradients. network : that has them.
     data, plan, options : of the fit.
     """
+    found = _combined(graph, data, plan, options)
+    dense = isinstance(found, CausalGraph) and options.scores_file is None
+    if (
+        plan.model != "sets"
+        or options.ranking == "gradients"
+        or not dense
+        or found.metadata["ranking"]["by"] == "combined"
+    ):
+        return found
+    return with_outside(cast(CausalGraph, found), network, data)
+
+
+def _combined(graph: Graph, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
     windows, edges = data.windows, data.edges
     n_inputs = edges.n_causes * windows.n_lags
     reason = gradients_alone(options, plan, len(windows), n_inputs)
