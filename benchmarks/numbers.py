@@ -160,6 +160,7 @@ def _range(values: Iterable[float], text: str) -> str:
 F10, F20, F40 = (f"Lorenz-96 F={force}" for force in (10, 20, 40))
 NUMBERS: dict[str, Callable[[Recorded], str]] = {
     "genes-ours": partial(_genes, "GRNGC", ("AUPRC",)),
+    "genes-path": partial(_genes, "least held-out error", ("AUROC", "AUPRC")),
     "genes-lasso": partial(_genes, "lasso VAR", ("AUPRC",)),
     "loop-mlp": partial(_times, "MLP: loop", 500, 32),
     "loop-kan": partial(_times, "KAN: loop", 500, 32),

@@ -1,10 +1,14 @@
-"""The last recorded figure of each method, size and metric, and how figures are written for a reader."""
+"""The last recorded figure of each method, size and metric, and how figures are written for a reader.
+
+Where rows of one commit are of several seeds, their mean counts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import stdev
 
 from .results import read
 
@@ -17,21 +21,48 @@ class Figure:
     busy: bool
 
 
+@dataclass
+class Draws:
+    """The rows that count of one method, size and metric: the last, or those of every seed of its commit."""
+
+    commit: str = ""
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+    def add(self, commit: str, seed: str, figure: Figure) -> None:
+        if not seed or commit != self.commit or "" in self.figures:
+            self.commit, self.figures = commit, {}
+        self.figures[seed] = figure
+
+    @property
+    def mean(self) -> Figure:
+        found = [figure.value for figure in self.figures.values()]
+        return Figure(sum(found) / len(found), any(figure.busy for figure in self.figures.values()))
+
+    @property
+    def sd(self) -> float | None:
+        """Of a sample; None of one."""
+        found = [figure.value for figure in self.figures.values()]
+        return stdev(found) if len(found) > 1 else None
+
+
 class Recorded:
     """The last figure of each method, size and metric."""
 
     def __init__(self, rows: Sequence[dict[str, str]]) -> None:
-        self._last: dict[tuple[str, int, int, str], dict[int, Figure]] = {}
+        self._last: dict[tuple[str, int, int, str], dict[int, Draws]] = {}
+        self._named: dict[str, dict[str, Draws]] = {}
         self._widths: dict[tuple[str, int, int, int, str], Figure] = {}
         for row in rows:
             figure = Figure(float(row["value"]), bool(row["busy"]))
             if "H" in row:
                 self._widths[row["method"], int(row["P"]), int(row["N"]), int(row["H"]), row["metric"]] = figure
+            given = row.get("commit", ""), row.get("seed", ""), figure
             key = row["method"], int(row["P"]), int(row["L"]), row["metric"]
             # The last is at the end.
             own = self._last.setdefault(key, {})
-            own.pop(int(row["N"]), None)
-            own[int(row["N"])] = figure
+            own[int(row["N"])] = own.pop(int(row["N"]), Draws())
+            own[int(row["N"])].add(*given)
+            self._named.setdefault(row["method"], {}).setdefault(row["metric"], Draws()).add(*given)
 
     @classmethod
     def of_file(cls, path: Path) -> Recorded:
@@ -40,7 +71,12 @@ class Recorded:
     def get(self, method: str, metric: str, P: int, N: int | None = None, L: int = 1) -> Figure | None:
         """None where nothing was recorded; of any number of windows the last, where N is None."""
         found = self._last.get((method, P, L, metric), {})
-        return (list(found.values()) or [None])[-1] if N is None else found.get(N)
+        draws = (list(found.values()) or [None])[-1] if N is None else found.get(N)
+        return None if draws is None else draws.mean
+
+    def of_method(self, method: str) -> dict[str, Draws]:
+        """Of a method in a system that its name tells in full, the draws of each metric."""
+        return self._named.get(method, {})
 
     def of_width(self, method: str, metric: str, P: int, N: int, H: int) -> Figure | None:
         """The last of one width, None where nothing was recorded."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .accuracy import tables as accuracy
 from .numbers import unmarked, with_numbers
 from .recorded import Figure, Recorded, memory, quality, seconds, share, times
 from .results import RESULTS, Row
@@ -246,4 +247,5 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "races": races,
     "growth": growth,
     "growth-of-more": growth_of_more,
+    **accuracy.TABLES,
 }

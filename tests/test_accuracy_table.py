@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks import accuracy, results
 from benchmarks.__main__ import main
-from benchmarks.accuracy.cases import DEVELOPMENT, SIMULATED, Case, cases, known, label, title_of
+from benchmarks.accuracy.cases import IN_VIEW, SIMULATED, Case, cases, known, label, title_of
 from benchmarks.accuracy.methods import METHODS, Method, Result, chosen
 from benchmarks.accuracy.problem import Problem
 from benchmarks.accuracy.worker import Worker
@@ -157,6 +157,12 @@ def test_rows_are_of_a_seed_and_kept_as_each_fit_ends(at_hand, monkeypatch):
     assert len(seen) == 3 and len(results.read(at_hand)) == 12
 
 
+def test_without_methods_what_is_recorded_is_drawn(at_hand, tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.accuracy.picture.draw", lambda path: path.write_text("drawn"))
+    assert main(["accuracy", "--methods", "--plot", str(tmp_path / "a.png"), "--threads", "1"]) == 0
+    assert (tmp_path / "a.png").read_text() == "drawn"
+
+
 def test_one_seed_of_what_knows_no_chance_but_all_draws(at_hand):
     rows = accuracy.run(arguments(methods=["ridge", "lasso"]))
     fits = [(row.method, row.seed) for row in rows if row.metric == "fit"]
@@ -208,7 +214,7 @@ def test_names_titles_and_marks():
     assert len({case.name for case in every}) == len({case.title for case in every}) == len(every)
     assert title_of("dream3-100-yeast1") == "DREAM3 size 100 Yeast1"
     titles = {case.title for case in every}
-    assert set(DEVELOPMENT) <= titles
+    assert set(IN_VIEW) <= titles
     assert label("GRNGC", "VAR P=10") == "GRNGC, VAR P=10 (oracle defaults)"
     assert label("GRNGC", "sos") == "GRNGC, sos"
     assert label("ridge VAR", "VAR P=10", "published") == "ridge VAR, VAR P=10, published protocol"
@@ -216,7 +222,11 @@ def test_names_titles_and_marks():
 
 def test_what_evidence_chose_is_told():
     assert chosen({"model": "mlp", "n_splines": None, "linear_start": True}) == "mlp, linear start"
-    assert chosen({"model": "sets", "n_splines": 20, "linear_start": False}) == "sets, 20 splines"
+    assert chosen({"model": "mlp", "ranking": {"by": "combined"}}) == "mlp, combined ranking"
+    assert (
+        chosen({"model": "sets", "ranking": {"by": "gradients"}, "n_splines": 20, "linear_start": False})
+        == "sets, 20 splines"
+    )
 
 
 def test_the_sets_at_hand_are_read(shared_data):

@@ -4,7 +4,7 @@ strict: self-influence is not counted, windows never cross trajectories, one set
 published: trajectories are joined end to end and self-influence counts for Lorenz-96, NetSim and CausalTime, as in publications.
 
 Nothing in a fit sees the truth, but for the best epoch of the authors' training, which is granted to it and called oracle; and
-the defaults were set with the truth of `DEVELOPMENT` in view. A row is of one method, set, seed and metric; with `--record` it is
+the defaults were set with the truth of `IN_VIEW` in view. A row is of one method, set, seed and metric; with `--record` it is
 kept as soon as its fit ends, and `--resume` leaves out what this commit has recorded.
 """
 
@@ -38,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--methods", nargs="*", choices=METHODS, default=list(METHODS), metavar="NAME", help=f"of {', '.join(METHODS)}"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="fits, and draws of simulated data (%(default)s)")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="fits, and draws of simulated data; subjects are all (%(default)s)"
+    )
     parser.add_argument("--limit", type=float, default=600.0, help="seconds of a fit (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="leave out what is recorded of this commit")
     add_plot_argument(parser, "accuracy.png", "all recorded rows, sets by methods,")

@@ -22,7 +22,7 @@ VAR_LAGS = {"var-10": 3, "var-50": 3, "var-100": 5}
 N_SUBJECTS = 50
 # Whose self-influences the publications count.
 SELF_COUNTED = ("lorenz96", "netsim", "causaltime")
-# Sets whose truth was in view when the defaults were set: oracle in that sense.
+# Sets whose truth was in view when steps, widths and the choice of networks were set: oracle in that sense, and marked in rows.
 DEVELOPMENT = (
     "Lorenz-96 P=20 F=10",
     "Lorenz-96 P=20 F=40",
@@ -34,6 +34,13 @@ DEVELOPMENT = (
     "DREAM4 size 100 net 2",
     "DREAM3 size 100 Ecoli1",
     "DREAM3 size 100 Yeast1",
+)
+# Those, and the ones that the weights of the combined ranking were looked at on.
+IN_VIEW = (
+    *DEVELOPMENT,
+    *(f"DREAM3 size 10 {name}" for name in ("Ecoli1", "Ecoli2", "Yeast1", "Yeast2", "Yeast3")),
+    *(f"DREAM4 size 10 net {k}" for k in range(1, 6)),
+    *("sos", "irma-on", "irma-off", "yeast-ddgni"),
 )
 
 

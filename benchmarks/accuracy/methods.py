@@ -65,10 +65,11 @@ def ours(model: str, problem: Problem, seed: int, limit: float) -> Result:
 
 
 def chosen(told: dict[str, Any]) -> str:
-    """The network of a fit in words, of its metadata."""
+    """Network and ranking of a fit in words, of its metadata."""
     splines = f", {told['n_splines']} splines" if told.get("n_splines") else ""
     start = ", linear start" if told.get("linear_start") else ""
-    return f"{told['model']}{splines}{start}"
+    ranking = ", combined ranking" if (told.get("ranking") or {}).get("by") == "combined" else ""
+    return f"{told['model']}{splines}{start}{ranking}"
 
 
 def linear(score: Callable[..., Scores], seeded: bool, problem: Problem, seed: int, limit: float) -> Result:
@@ -78,7 +79,8 @@ def linear(score: Callable[..., Scores], seeded: bool, problem: Problem, seed: i
 
 def peer(name: str, problem: Problem, seed: int, limit: float) -> Result:
     """On all series, also where only some can be causes."""
-    scores = PEERS[name].score(problem.series, problem.lags, seed)
+    series: Any = problem.series
+    scores = PEERS[name].score(series, problem.lags, seed)
     if problem.diagonal and name == "bivariate Granger":
         # Its scores are given the effect's own past, which is granted to be a cause.
         np.fill_diagonal(scores, scores.max())

@@ -63,7 +63,8 @@ class Problem:
         if not self.diagonal:
             counted &= np.arange(P)[:, None] != columns
         pairs = scores if scores.ndim == 2 else scores.max(-1)
-        found = _figures(pairs[counted], (truth if truth.ndim == 2 else truth.any(-1))[counted])
+        edges = truth if truth.ndim == 2 else np.asarray(truth.any(-1))
+        found = _figures(pairs[counted], edges[counted])
         if truth.ndim == scores.ndim == 3 and truth.shape == scores.shape:
             lagged = _figures(scores[counted].ravel(), truth[counted].ravel())
             found |= {f"{name} per lag": value for name, value in lagged.items()}

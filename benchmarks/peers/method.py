@@ -23,7 +23,8 @@ class Peer:
 
     Attributes
     ----------
-    name : in tables. score : of series (T, P), lags L and a seed to scores (P, P) [effect, cause]. settings : in words.
+    name : in tables. score : of series (T, P), lags L and a seed to scores (P, P) [effect, cause]; what needs no package takes a
+        list of (T_r, P) too. settings : in words.
     """
 
     name: str
