@@ -103,7 +103,8 @@ def test_inclusion_is_the_posterior_over_all_sets_of_two() -> None:
 def test_the_order_of_inclusion_hardly_depends_on_the_shortlist(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = Moments.of(windows_of(chain(60, 6)), OWN)
     every = inclusion(moments)
-    monkeypatch.setattr(evidence, "SHORTLIST", 2)
+    monkeypatch.setattr(evidence, "LEAST_SHORTLIST", 2)
+    monkeypatch.setattr(evidence, "MOST_PAIRS", 1)
     monkeypatch.setattr(evidence, "BLOCK", 1)
     short = inclusion(moments)
     assert torch.equal(short.argmax(1)[1:], torch.zeros(5, dtype=torch.long))

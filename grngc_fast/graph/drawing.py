@@ -36,6 +36,9 @@ class Drawn(Protocol):
     @property
     def n_lags(self) -> int: ...
 
+    @property
+    def metadata(self) -> dict[str, Any]: ...
+
     def edges(self, *, top_k: int) -> Sequence[Any]: ...
 
     def to_scipy(self, *, diagonal: bool) -> Any: ...
@@ -102,9 +105,9 @@ def _scores(graph: Drawn) -> Any:
 
 
 def _quantity(graph: Drawn) -> str:
-    """What the scores are: evidence where the graph has gradients beside them."""
-    beside = getattr(graph, "gradients", None), getattr(graph, "gradient", None)
-    return plotting.GRADIENT if all(kept is None for kept in beside) else EVIDENCE
+    """What the scores are: evidence where the fit combined several kinds."""
+    told = graph.metadata.get("ranking")
+    return EVIDENCE if isinstance(told, dict) and told.get("by") == "combined" else plotting.GRADIENT
 
 
 def _lag_scores(graph: Drawn) -> Array | None:

@@ -4,6 +4,18 @@ from .causes import CausePrior
 from .combination import combined
 from .evidence import association, inclusion, pairwise
 from .moments import Moments
-from .ranked import ranked
+from .ranked import WEIGHTS, WEIGHTS_OF_FEW, Gathered, gather, ranked
 
-__all__ = ["CausePrior", "Moments", "association", "combined", "inclusion", "pairwise", "ranked"]
+__all__ = [
+    "WEIGHTS",
+    "WEIGHTS_OF_FEW",
+    "CausePrior",
+    "Gathered",
+    "Moments",
+    "association",
+    "combined",
+    "gather",
+    "inclusion",
+    "pairwise",
+    "ranked",
+]

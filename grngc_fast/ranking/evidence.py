@@ -9,8 +9,9 @@ from torch import Tensor
 
 from .moments import Moments
 
-# Pairs of causes that hold one of so many inputs, the most strongly correlated ones, are weighed.
-SHORTLIST = 32
+# Pairs of causes that hold one of so many inputs, the most strongly correlated ones, are weighed; of fewer where there would be
+# more than so many pairs, a second or two, of all targets.
+SHORTLIST, LEAST_SHORTLIST, MOST_PAIRS = 32, 8, 2**25
 # Log odds above which they are taken from the sets without an input.
 CERTAIN = 10.0
 # Numbers made at a time.
@@ -48,7 +49,8 @@ def inclusion(moments: Moments, allowed: Tensor | None = None) -> Tensor:
     allowed : (E, Q) which inputs may be causes; all but the own past by default.
     """
     found, n_inputs = [], moments.n_inputs
-    n_partners = min(SHORTLIST, n_inputs)
+    affordable = MOST_PAIRS // (len(moments.targets) * n_inputs)
+    n_partners = min(n_inputs, SHORTLIST, max(LEAST_SHORTLIST, affordable))
     for rows in _blocks(len(moments.targets), n_partners * n_inputs):
         partial = moments.given_own_past(rows)
         usable = ~partial.own if allowed is None else allowed[rows] & ~partial.own

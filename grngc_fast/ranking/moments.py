@@ -15,33 +15,54 @@ LEAST_LEFT = 1e-6
 
 @dataclass(frozen=True)
 class Moments:
-    """Second moments of the windows of a fit; Q inputs in columns, lag-major, lag index 0 the most recent step.
+    """Correlations over the windows of a fit, float64; Q inputs that may be causes, lag-major, lag index 0 the most recent step.
 
     Attributes
     ----------
-    inputs : (Q, Q) float64 correlations.
-    targets : (E, Q) float64 correlations of each target with each input, over the windows in which it is known.
+    inputs : (Q, Q) of inputs.
+    targets : (E, Q) of each target with each input, over the windows in which it is known.
     known : (E,) how many these are.
-    own : (E, L) columns of each target's own past; -1 where it is no input.
+    own : (E, L) columns of each target's own past among the inputs; -1 where it is none.
+    past : (E, L, Q) of the own past of each target with each input, 0 where it is not read.
+    square, along : (E, L, L) and (E, L) of the own past with itself, and with the target.
     """
 
     inputs: Tensor
     targets: Tensor
     known: Tensor
     own: Tensor
+    past: Tensor
+    square: Tensor
+    along: Tensor
 
     @classmethod
-    def of(cls, windows: Windows, own: Tensor) -> Moments:
-        """Of all windows; `own` (E,) the series among the inputs that each target is, -1 for none."""
+    def of(cls, windows: Windows, own: Tensor, n_causes: int | None = None) -> Moments:
+        """Of all windows.
+
+        Parameters
+        ----------
+        own : (E,) the series among those read that each target is, -1 for none.
+        n_causes : how many of the series read may be causes, the first of them; default all.
+        """
         x, y = windows.columns().double().cpu(), windows.targets().double().cpu()
         missing = y.isnan()
-        known = (~missing).sum(0)
+        known = (~missing).sum(0).double()
         x = _standardised(x)
         y = (y - y.nanmean(0)).masked_fill(missing, 0.0)
         y = y / (y.square().sum(0) / known).sqrt().clamp_min(1e-12)
-        lags = torch.arange(windows.n_lags) * (x.shape[1] // windows.n_lags)
-        columns = torch.where(own[:, None] < 0, -1, own[:, None] + lags)
-        return cls(x.T @ x / len(x), (y.T @ x / known[:, None]).clamp(-1, 1), known.double(), columns)
+
+        n_lags, n_read = windows.n_lags, x.shape[1] // windows.n_lags
+        n_causes = n_read if n_causes is None else n_causes
+        causes = x.unflatten(1, (n_lags, n_read))[:, :, :n_causes].flatten(1)
+        lags, there = torch.arange(n_lags), own[:, None] >= 0
+        read = own[:, None].clamp_min(0) + lags * n_read
+        places = torch.where(there & (own[:, None] < n_causes), own[:, None] + lags * n_causes, -1)
+        past = (x.T @ causes / len(x))[read] * there[:, :, None]
+        mine = x[:, read]
+        square = torch.einsum("nel,nem->elm", mine, mine) / len(x)
+        along = torch.einsum("nel,ne->el", mine, y) / known[:, None] * there
+        targets = (y.T @ causes / known[:, None]).clamp(-1, 1)
+        return cls(causes.T @ causes / len(x), targets, known, places, past, square, along)
 
     @property
     def n_inputs(self) -> int:
@@ -49,19 +70,14 @@ class Moments:
 
     def given_own_past(self, rows: Tensor) -> Partial:
         """Of some targets (n,)."""
-        own = self.own[rows]
-        there = own >= 0
-        at = own.clamp_min(0)
-        past = self.inputs[at]
-        square = past.gather(2, at[:, None, :].expand(-1, at.shape[1], -1))
-        square = square + LEAST_LEFT * torch.eye(at.shape[1], dtype=square.dtype)
-        weights = torch.linalg.solve(square, past) * there[:, :, None]
-        along = self.targets[rows].gather(1, at)
-        shares = torch.linalg.solve(square, along[:, :, None])[:, :, 0] * there
+        own, past, along = self.own[rows], self.past[rows], self.along[rows]
+        square = self.square[rows] + LEAST_LEFT * torch.eye(own.shape[1], dtype=past.dtype)
+        weights = torch.linalg.solve(square, past)
+        shares = torch.linalg.solve(square, along[:, :, None])[:, :, 0]
         left = (1 - (past * weights).sum(1)).clamp_min(LEAST_LEFT)
         target_left = (1 - (along * shares).sum(1)).clamp_min(LEAST_LEFT)
         partial = (self.targets[rows] - (past * shares[:, :, None]).sum(1)) / (left * target_left[:, None]).sqrt()
-        is_own = torch.zeros_like(left, dtype=torch.bool).scatter_(1, at, there)
+        is_own = torch.zeros_like(left, dtype=torch.bool).scatter_(1, own.clamp_min(0), own >= 0)
         partial = partial.clamp(-1 + LEAST_LEFT, 1 - LEAST_LEFT).masked_fill(is_own, 0.0)
         return Partial(partial, is_own, past, weights, left, self.inputs)
 

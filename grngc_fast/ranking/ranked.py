@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from ..graph import CausalGraph
 from ..planning import FitOptions, Plan
@@ -54,36 +56,67 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
 
 
 def _combined(graph: Graph, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
-    windows, edges = data.windows, data.edges
-    n_inputs = edges.n_causes * windows.n_lags
+    windows = data.windows
+    n_inputs = data.edges.n_causes * windows.n_lags
     reason = gradients_alone(options, plan, len(windows), n_inputs)
     if reason is not None or not isinstance(graph, CausalGraph):
         return _with_metadata(graph, described(reason or "the strongest edges only are kept"))
-    pairs = _pairs(graph, edges, windows.n_lags)
-    if pairs.sum() < 2:
+    found = gather(graph, data)
+    if found.pairs.sum() < 2:
         return _with_metadata(graph, described("no two pairs to compare"))
-
-    moments = Moments.of(windows, torch.from_numpy(_own_inputs(edges)))
-    shape = (edges.n_effects, windows.n_lags, -1)
-    allowed = torch.from_numpy(np.moveaxis(pairs, 2, 1).copy())
-    log_odds = evidence.inclusion(moments, _of_inputs(allowed, len(edges.inputs)))
-    expected = torch.sigmoid(log_odds).reshape(shape)[:, :, : edges.n_causes]
-    if saturated(options, float(expected.sum((1, 2)).mean()), len(windows)):
+    if saturated(options, found.causes_of_a_target, len(windows)):
         return _with_metadata(graph, described("targets have more clear causes than two"))
-    causes = CausePrior.of(expected.sum((0, 1)) if edges.allowed is None else torch.zeros(edges.n_causes))
+    weights = WEIGHTS_OF_FEW if few(n_inputs, len(windows)) else WEIGHTS
+    return found.ranked(graph, weights)
 
-    columns = {"inclusion": log_odds, "pairwise": evidence.pairwise(moments)}
-    weights = WEIGHTS
-    if few(n_inputs, len(windows)):
-        columns["association"], weights = evidence.association(moments), WEIGHTS_OF_FEW
-    members = {
-        name: found.reshape(shape)[:, :, : edges.n_causes].transpose(1, 2).numpy() for name, found in columns.items()
+
+@dataclass(frozen=True)
+class Gathered:
+    """What each kind of evidence says of each pair.
+
+    Attributes
+    ----------
+    members : (E, C, L) by name, larger where they are surer.
+    pairs : (E, C, L) boolean, pairs of different series that may be edges.
+    causes : what is known of the numbers of their effects.
+    causes_of_a_target : expected, of at most two.
+    """
+
+    members: dict[str, Array]
+    pairs: NDArray[np.bool_]
+    causes: CausePrior
+    causes_of_a_target: float
+
+    def scores(self, weights: Mapping[str, float], with_causes: bool = True) -> Array:
+        """(E, C, L), of the members that have a weight; see `combined`."""
+        log_odds = self.causes.log_odds.numpy() * with_causes
+        return combined([self.members[name] for name in weights], list(weights.values()), log_odds, self.pairs)
+
+    def ranked(self, graph: CausalGraph, weights: Mapping[str, float]) -> CausalGraph:
+        """The graph with these scores."""
+        scores = self.scores(weights)
+        _place_own(scores, self.members["gradients"], self.pairs, graph)
+        return _ranked_by(graph, scores, {"by": "combined", "members": dict(weights), "causes": self.causes.settings()})
+
+
+def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
+    """Of the gradients of a graph and the windows of the fit."""
+    windows, edges = data.windows, data.edges
+    pairs = _pairs(graph, edges, windows.n_lags)
+    moments = Moments.of(windows, torch.from_numpy(_own_inputs(edges)), edges.n_causes)
+    allowed = torch.from_numpy(np.moveaxis(pairs, 2, 1).copy())
+    columns = {
+        "inclusion": evidence.inclusion(moments, allowed.flatten(1)),
+        "pairwise": evidence.pairwise(moments),
+        "association": evidence.association(moments),
     }
-    members["gradients"] = gradients = _by_lag(graph)
-    scores = combined([members[name] for name in weights], list(weights.values()), causes.log_odds.numpy(), pairs)
-    _place_own(scores, gradients, pairs, graph)
-    settings = {"by": "combined", "members": weights, "causes": causes.settings()}
-    return _ranked_by(graph, scores, settings)
+    by_lag = {name: of.unflatten(1, (windows.n_lags, edges.n_causes)).transpose(1, 2) for name, of in columns.items()}
+    members = {name: of.numpy() for name, of in by_lag.items()}
+    members["gradients"] = _by_lag(graph)
+    expected = torch.sigmoid(by_lag["inclusion"])
+    # Where candidates differ causes have other chances of effects.
+    effects = expected.sum((0, 2)) if edges.allowed is None else torch.zeros(edges.n_causes)
+    return Gathered(members, pairs, CausePrior.of(effects), float(expected.sum((1, 2)).mean()))
 
 
 def _ranked_by(graph: CausalGraph, scores: Array, settings: dict[str, Any]) -> CausalGraph:
@@ -120,13 +153,6 @@ def _own_inputs(edges: CandidateEdges) -> NDArray[np.int64]:
     """(E,) place of each effect among the series that are read; -1 where it is not."""
     place = {int(column): i for i, column in reversed(list(enumerate(edges.inputs)))}
     return np.array([place.get(int(column), -1) for column in edges.effects], dtype=np.int64)
-
-
-def _of_inputs(allowed: Tensor, n_read: int) -> Tensor:
-    """(E, L * series read) of (E, L, C): what is read beside the causes is a target's own past."""
-    padded = torch.zeros(*allowed.shape[:2], n_read, dtype=torch.bool)
-    padded[:, :, : allowed.shape[2]] = allowed
-    return padded.flatten(1)
 
 
 def _place_own(scores: Array, gradients: Array, pairs: NDArray[np.bool_], graph: CausalGraph) -> None:

@@ -1,0 +1,123 @@
+"""What edges are ranked by where windows are few, a decision a row: each kind of evidence alone, all, and all but one.
+
+Strict AUROC and AUPRC on gene networks drawn anew for each seed, by which the rules were chosen, and on published sets. "default"
+is what a fit gives by itself, gradients alone where its rule says so; every other row is shown whatever that rule says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from grngc_fast import GRNGC, evaluate
+from grngc_fast.datasets import gene_network
+from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, gather
+from grngc_fast.series import prepare
+
+from .accuracy import DATA, Case, cases
+from .results import Row, of_draws
+
+SETS = (
+    *("dream4-100-1", "dream4-100-2", "dream3-100-ecoli1", "dream3-100-yeast1"),
+    *(f"dream4-10-{k}" for k in range(1, 6)),
+    *("sos", "irma-on", "irma-off", "yeast-ddgni", "netsim-3", "lorenz96-p20-f10"),
+)
+
+
+def _genes(name: str, title: str, n_series: int, n_trajectories: int, **options: float) -> Case:
+    return Case(
+        name,
+        title,
+        1,
+        lambda seed: gene_network(n_series, 21, n_trajectories, seed=seed, **options),  # type: ignore[arg-type]
+        simulated=True,
+    )
+
+
+SIMULATED = {
+    case.name: case
+    for case in (
+        _genes("genes", "genes P=100", 100, 10),
+        _genes("genes-even", "genes P=100 of even out-degrees", 100, 10, hubs=False),
+        _genes("genes-long", "genes P=100 R=46", 100, 46, noise=0.1),
+        _genes("genes-few", "genes P=8 R=3", 8, 3, mean_regulators=1.2),
+    )
+}
+
+
+class Rule(NamedTuple):
+    """Weights of the kinds of evidence, those of a fit where there are none, and whether the odds of causes count."""
+
+    weights: Mapping[str, float] | None
+    causes: bool = True
+
+
+def _less(name: str) -> dict[str, float]:
+    return {other: weight for other, weight in WEIGHTS.items() if other != name}
+
+
+RULES = {
+    "gradients": Rule({"gradients": 1}, False),
+    "inclusion": Rule({"inclusion": 1}, False),
+    "pairwise": Rule({"pairwise": 1}, False),
+    "association": Rule({"association": 1}, False),
+    "gradients and causes": Rule({"gradients": 1}),
+    "all but causes": Rule(WEIGHTS, False),
+    "all but gradients": Rule(_less("gradients")),
+    "all but inclusion": Rule(_less("inclusion")),
+    "all but pairwise": Rule(_less("pairwise")),
+    "equal weights": Rule(dict.fromkeys(WEIGHTS, 1)),
+    "all": Rule(WEIGHTS),
+    "all, of few": Rule(WEIGHTS_OF_FEW),
+    "default": Rule(None),
+}
+METRICS = ("AUROC", "AUPRC")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seeds", type=int, default=3, help="fits, and draws of simulated networks (%(default)s)")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the public benchmark files")
+    parser.add_argument(
+        "--sets",
+        nargs="+",
+        default=[*SIMULATED, *SETS],
+        metavar="NAME",
+        help="of the simulated and published ones (all)",
+    )
+    parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="NAME", help="(all)")
+
+
+def run(args: argparse.Namespace) -> list[Row]:
+    return [row for case in _chosen(args) for row in measure(case, args.seeds, args.rules)]
+
+
+def _chosen(args: argparse.Namespace) -> Iterator[Case]:
+    yield from (SIMULATED[name] for name in args.sets if name in SIMULATED)
+    named = [name for name in args.sets if name not in SIMULATED]
+    if named:
+        yield from cases(args.data, named)
+
+
+def measure(case: Case, seeds: int, rules: list[str]) -> list[Row]:
+    areas: dict[str, list[tuple[float, float]]] = {name: [] for name in rules}
+    for seed in range(seeds):
+        data = case.load(seed)
+        assert data.truth is not None
+        fitted = GRNGC(random_state=seed).fit(data.X)
+        gradients = dataclasses.replace(fitted.graph_, scores=fitted.gradients_, gradients=None)
+        gathered = gather(gradients, prepare(data.X, 1))
+        for name in rules:
+            weights, causes = RULES[name]
+            scores = fitted.scores_ if weights is None else gathered.scores(weights, causes)[:, :, 0]
+            found = evaluate(scores, data.truth)
+            areas[name].append((found.auroc, found.auprc))
+    size = {"P": len(data.names), "L": 1, "H": 0, "N": sum(len(part) - 1 for part in data.trajectories)}
+    rows = []
+    for name in rules:
+        own = of_draws(f"ranking by {name}, {case.title}", size, areas[name], METRICS, ("1", "1"))
+        print(f"{own[0].method}: AUROC {own[0].value:.4f} AUPRC {own[1].value:.4f}", flush=True)
+        rows += own
+    return rows
