@@ -25,6 +25,7 @@ from . import (
     scale,
     scaling,
     sets_step,
+    significance,
     start_up,
 )
 from .results import circumstances, record, show
@@ -38,6 +39,7 @@ BENCHMARKS = {
     "accuracy": accuracy,
     "families": families,
     "missing": missing,
+    "significance": significance,
     "path": path,
     "ranking": ranking,
     "scale": scale,

@@ -238,7 +238,47 @@ def _joined(parts: Sequence[str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def significance_null(recorded: Recorded) -> str:
+    """Independent series: how often any edge is found, and how many p-values are small."""
+    rows = []
+    for name in ("own memories", "memory .95", "heavy tails", "logistic maps", "walks with a trend, differenced"):
+        cells = []
+        for P, T in ((20, 200), (20, 1000), (100, 200), (100, 1000)):
+            label = f"significance ours, {name}"
+            found = [
+                recorded.get(label, metric, P, T - 1)
+                for metric in ("draws with an edge", "draws", "p below .05", "p below .001")
+            ]
+            edge, draws, often, seldom = (figure and figure.value for figure in found)
+            if edge is None or draws is None or often is None or seldom is None:
+                cells.append("")
+                continue
+            cells.append(f"{round(edge * draws)} of {round(draws)}; {often:.1%}, {seldom:.2%}")
+        rows.append([name, *cells])
+    return table(["independent series", "20, T = 200", "20, T = 1000", "100, T = 200", "100, T = 1000"], rows)
+
+
+def significance_links(recorded: Recorded) -> str:
+    """False discovery rate and power at .05."""
+    rows = []
+    for P, T in ((20, 300), (20, 1000), (50, 300), (50, 1000)):
+        for name in ("VAR", "linear", "tanh", "square", "product", "Lorenz-96 F=10"):
+            cells, draws = [], None
+            for method in ("ours", "PCMCI", "statsmodels VAR"):
+                label = f"significance {method}, {name}"
+                false, power = (recorded.get(label, what, P, T - 1) for what in ("false discovery rate", "power"))
+                draws = draws or recorded.get(label, "draws", P, T - 1)
+                cells.append(
+                    "" if false is None or power is None else f"{share(false.value, 3)} / {share(power.value, 2)}"
+                )
+            if any(cells) and draws is not None:
+                rows.append([f"{name}, {P}, {T}", str(round(draws.value)), *cells])
+    return table(["system, series, steps", "draws", "ours", "PCMCI, partial correlation", "VAR, t tests"], rows)
+
+
 TABLES: dict[str, Callable[[Recorded], str]] = {
+    "significance-null": significance_null,
+    "significance-links": significance_links,
     "costs": costs,
     "scale": scale,
     "families": families,

@@ -41,7 +41,7 @@ from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import windows_of
 from .series.treatment import Treated, Treatment
-from .significance import Significance, edge_p_values
+from .significance import Significance, Stability, edge_p_values, stability
 from .training import History, train
 
 _LOG = logging.getLogger("grngc_fast")
@@ -497,6 +497,32 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             tested = edge_p_values(plan, options, data, self.graph_.metadata["generator_seed"], world)
         self.graph_ = self.graph_.with_p_values(tested)
         return Significance(self.graph_)
+
+    def stability(self, X: Any, n_bootstraps: int = 20, n_seeds: int = 1, n_edges: int | None = None) -> Stability:
+        """How often each edge is found when the windows are drawn again, and the standard error of its score.
+
+        Whole trajectories are drawn with replacement where there are five or more, else blocks of windows. Each draw is fitted as
+        the fit decided, one after another, at the cost of a training each.
+
+        Parameters
+        ----------
+        X : the series of the fit.
+        n_bootstraps : draws; 0 for the windows that there are.
+        n_seeds : fits of each draw, from other weights.
+        n_edges : strongest edges that count as found in a fit; None for as many as `significance` found at .05, where it was
+            asked for, else one for each target.
+
+        Raises
+        ------
+        InputError : X of other series, numbers out of range.
+
+        In a process group it is called by all processes alike.
+        """
+        data, world = self._prepared(X), World.current()
+        plan, options = self._decided
+        seed = self.graph_.metadata["generator_seed"]
+        with _own_random_numbers(data.windows.steps.device):
+            return stability(plan, options, data, self.graph_, seed, n_bootstraps, n_seeds, n_edges, world)
 
     def _prepared(self, X: Any, with_target: bool = True) -> PreparedSeries:
         """As the series of the fit were."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,14 @@ import torch
 from scipy import stats
 
 from grngc_fast import GRNGC, CausalGraph, InputError, SparseCausalGraph, load_graph
+from grngc_fast.cli import main
 from grngc_fast.datasets import additive
 from grngc_fast.graph import PValues
-from grngc_fast.series import Windows
+from grngc_fast.planning import FitOptions
+from grngc_fast.series import Windows, prepare
+from grngc_fast.significance import edge_p_values
 from grngc_fast.significance.condition import condition
+from grngc_fast.significance.explained import Explained
 from grngc_fast.significance.inputs import HalfInputs
 from grngc_fast.significance.score_test import Scores, p_values, scores
 
@@ -35,37 +41,44 @@ def independent(n_series: int, n_steps: int, memory: float, seed: int) -> np.nda
 def test_scores_are_those_of_regressions_without_the_cause_tested(n_lags: int) -> None:
     rng = np.random.default_rng(0)
     windows = Windows.from_trajectories([rng.standard_normal((90 + n_lags, 5))], n_lags)
-    half = HalfInputs.of(windows, 5, 10)
+    half = HalfInputs.of(windows, 5)
     y = torch.as_tensor(rng.standard_normal(90))
     own = half.standard[:, ::5].contiguous()
-    known, partners = condition(half, (1, 3), own), [own[:, 0], half.standard[:, 3]]
+    known, partners = condition(half, (1, 3), own), torch.stack([own[:, 0], half.standard[:, 3]])
     assert known.reads.any(0).tolist() == [False, True, False, True, False] and known.reads[:, 1].sum() > 1
-    found = scores(half, y, known, partners, [1, 3])
-    for j in range(5):
-        phi = known.functions[:, ~known.reads[:, j]].numpy()
-        linear = half.linear[j].numpy()
-        F = np.concatenate([linear, half.curves[j].numpy(), *(linear * p.numpy() for p in partners)]).T.astype(float)
-        hat = phi @ np.linalg.pinv(phi)
-        e, W = y.numpy() - hat @ y.numpy(), F - hat @ F
-        # In units of the residual of all functions.
-        every = known.functions.numpy()
-        e /= np.sqrt(np.mean((y.numpy() - every @ np.linalg.pinv(every) @ y.numpy()) ** 2))
-        weights = e**2 / (1 - np.diag(hat))
-        np.testing.assert_allclose(found.score[j], W.T @ e, rtol=1e-3, atol=1e-3)
-        np.testing.assert_allclose(found.covariance[j], (W * weights[:, None]).T @ W, rtol=1e-3, atol=1e-2)
-        assert found.free[j] == 90 - np.linalg.matrix_rank(phi)
+    y[[4, 50]] = torch.nan
+    # Two targets at once, of which the second is never missing.
+    targets = [Explained.by(known, of, partners, [1, 3]) for of in (y, y.nan_to_num())]
+    found = scores(half, targets)
+    for row, of in enumerate((y, y.nan_to_num())):
+        there = ~of.isnan().numpy()
+        for j in range(5):
+            phi = known.functions[:, ~known.reads[:, j]].numpy()[there]
+            base = half.base[:, j].numpy()
+            F = np.concatenate([base, *(base[:n_lags] * p.numpy() for p in partners)]).T[there]
+            hat = phi @ np.linalg.pinv(phi)
+            e, W = of.numpy()[there] - hat @ of.numpy()[there], F - hat @ F
+            # In units of the residual of all functions.
+            every = known.functions.numpy()[there]
+            rest = of.numpy()[there] - every @ np.linalg.pinv(every) @ of.numpy()[there]
+            e /= np.sqrt(np.mean(rest**2))
+            weights = e**2 / (1 - np.diag(hat))
+            np.testing.assert_allclose(found.score[row, j], W.T @ e, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.covariance[row, j], (W * weights[:, None]).T @ W, rtol=1e-4, atol=1e-5)
+            assert found.free[row, j] == there.sum() - phi.shape[1]
 
 
 def test_a_feature_that_the_condition_spans_tells_nothing() -> None:
     rng = np.random.default_rng(1)
     X = rng.standard_normal((101, 3))
     X[:, 2] = X[:, 1]
-    half = HalfInputs.of(Windows.from_trajectories([X], 1), 3, 10)
+    half = HalfInputs.of(Windows.from_trajectories([X], 1), 3)
     y = torch.as_tensor(rng.standard_normal(100)) + half.standard[:, 1]
-    found = scores(half, y, condition(half, (1,), half.standard[:, :1]), [], [1])
-    assert found.covariance[2].diagonal()[0] == 0 and found.covariance[1].diagonal()[0] > 0
+    known, partner = condition(half, (1,), half.standard[:, :1]), half.standard[:, :1].T
+    found = scores(half, [Explained.by(known, y, partner, [1])])
+    assert found.covariance[0, 2].diagonal()[0] == 0 and found.covariance[0, 1].diagonal()[0] > 0
     # All of its features are left but those that the condition holds.
-    p = p_values(found, [1, 4])
+    p = p_values(found, [1, 4, 1])[0]
     assert p[1] < 1e-4 and p[2] > 1e-2
 
 
@@ -76,13 +89,14 @@ def test_of_normal_errors_the_chances_are_exact() -> None:
     e = rng.standard_normal((draws, n))
     s = torch.as_tensor(e[:, :m])
     size = torch.as_tensor((e**2).mean(1))
-    found = Scores(s, size[:, None, None] * torch.eye(m, dtype=torch.float64), torch.full((draws,), float(n)).double())
-    p = p_values(found, [m]).numpy()
+    covariance = size[:, None, None] * torch.eye(m, dtype=torch.float64)
+    found = Scores(s[None], covariance[None], torch.full((1, draws), float(n)).double())
+    p = p_values(found, [m])[0].numpy()
     assert stats.kstest(p, "uniform").pvalue > 0.01
-    several = p_values(found, [1, 3]).numpy()
+    several = p_values(found, [1, 3])[0].numpy()
     assert abs((several < 0.05).mean() - 0.05) < 0.01
-    nothing = Scores(torch.zeros(1, 2).double(), torch.zeros(1, 2, 2).double(), torch.full((1,), 9.0).double())
-    assert p_values(nothing, [1, 1]).tolist() == [1.0]
+    nothing = Scores(torch.zeros(1, 1, 2).double(), torch.zeros(1, 1, 2, 2).double(), torch.full((1, 1), 9.0).double())
+    assert p_values(nothing, [1, 1]).tolist() == [[1.0]]
 
 
 @pytest.mark.filterwarnings("ignore:.*do not look stationary")
@@ -129,8 +143,9 @@ SERIES = additive(6, 160, "tanh", seed=0).X
         {"difference": 1, "detrend": True},
         {"missing": "drop"},
         {"early_stopping": True},
+        {"model": torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 6)), "hidden": None},
     ],
-    ids=str,
+    ids=lambda options: ", ".join(options),
 )
 def test_every_option_keeps_its_meaning(options: dict[str, Any]) -> None:
     X = SERIES.copy()
@@ -151,6 +166,9 @@ def test_no_trajectory_is_in_both_halves_and_too_few_windows_are_refused() -> No
     assert GRNGC(**QUICK).fit(parts).significance(parts).metadata["windows"] == [80, 60]
     with pytest.raises(InputError, match="significance needs 20 windows in each half of the data, but one has 1"):
         GRNGC(**QUICK).fit(SERIES).significance(SERIES[:30])
+    plan = GRNGC(**QUICK).fit(SERIES)._decided[0]
+    with pytest.raises(InputError, match=r"p-values of 6 effects by 6 causes need 1\.69 KiB"):
+        edge_p_values(plan, FitOptions(memory_limit=1000), prepare(SERIES, 1), 0)
     with pytest.raises(InputError, match="5 features"):
         GRNGC(**QUICK).fit(SERIES).significance(SERIES[:, :5])
 
@@ -221,7 +239,25 @@ def test_what_cannot_be_cut_is_refused() -> None:
     assert isinstance(graph.threshold(0.5), SparseCausalGraph)
 
 
-@pytest.mark.parametrize("kind", ["scores", "p_values", "graph"])
+def test_the_command_writes_p_values_and_their_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.savetxt(tmp_path / "data.csv", SERIES, delimiter=",", header="a,b,c,d,e,f", comments="")
+    options = ["--max-steps", "20", "--hidden", "8", "--seed", "0", "--quiet", "--top-k", "3"]
+    out = tmp_path / "out"
+    assert main(["fit", str(tmp_path / "data.csv"), "--out", str(out), "--significance", *options]) == 0
+    with (out / "edges.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 3 and all(0 <= float(row["p_value"]) <= float(row["q_value"]) <= 1 for row in rows)
+    record = json.loads((out / "run.json").read_text())["significance"]
+    said = capsys.readouterr().out
+    assert record["false_discovery_rate"] == 0.05 and record["method"] == "cross-fitted score tests"
+    assert f"{record['edges']} edges are significant at a false discovery rate of 0.05" in said
+    assert load_graph(out / "scores.npz").p_values.n_tested == 30  # type: ignore[union-attr]
+    assert (out / "significance.png").exists()
+    assert main(["fit", str(tmp_path / "data.csv"), "--out", str(out), "--significance", "2", "--force", *options]) == 2
+    assert "--significance=2.0; expected a false discovery rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["scores", "p_values", "graph", "summary"])
 def test_pictures_are_drawn(kind: Any, tmp_path: Path) -> None:
     from grngc_fast.significance import Significance
 

@@ -18,6 +18,8 @@ from .reading import add_reading_options, named_value
 
 # Edges whose effects are written where it is not said how many.
 SHOWN_EFFECTS = 12
+# False discovery rate where it is not said.
+RATE = 0.05
 NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
 
 
@@ -233,6 +235,15 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             metavar="K or CAUSE:EFFECT,...",
             help="write how the forecast changes with the cause, of the K strongest edges or of these"
             f" ({SHOWN_EFFECTS} if K is left out; 24 are drawn)",
+        )
+        parser.add_argument(
+            "--significance",
+            nargs="?",
+            type=float,
+            const=RATE,
+            metavar="Q",
+            help="p-values of all edges in edges.csv, and a picture of those found at a false discovery rate of Q"
+            f" ({RATE} if it is left out)",
         )
         parser.add_argument(
             "--scores-file",

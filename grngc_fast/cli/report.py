@@ -22,6 +22,11 @@ REPORT_FILE = "report.html"
 TEMPLATE = "report.html.j2"
 SHOWN_EDGES = 25
 CAPTIONS = {
+    "significance.png": (
+        "p-values and scores, and the edges found",
+        "Left: p-values of all pairs, flat where no cause helps. Middle: beside the scores. Right: the edges found, the wider"
+        " the surer.",
+    ),
     "graph.png": ("Matrix of the scores, effect by cause", "Scores of all pairs, and the losses of the training."),
     "effects.png": (
         "Curves of the strongest edges",

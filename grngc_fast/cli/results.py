@@ -30,10 +30,12 @@ from ..graph.drawing import plot_graph_summary
 from ..planning.path_result import LambdaPath
 from ..plotting import plot_edge_effects
 from ..scoring import EdgeEffect
+from ..significance import Significance
 from .report import REPORT_FILE, Report
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 EFFECT_FILES = ("effects.csv", "effects.png")
+SIGNIFICANCE_FILES = ("significance.png",)
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
 # Scores up to here are all written.
 DENSE_BYTES = 2**27
@@ -77,9 +79,10 @@ class OutputFolder:
                 self.path.rmdir()
 
 
-def fit_files(effects: bool = False, report: bool = False) -> tuple[str, ...]:
-    """Files of a fit, with those of edges' effects and a report or without; without matplotlib there is no picture."""
-    return _drawable(FIT_FILES + (EFFECT_FILES if effects else ()) + ((REPORT_FILE,) if report else ()))
+def fit_files(effects: bool = False, report: bool = False, significance: bool = False) -> tuple[str, ...]:
+    """Files of a fit, with those of edges' effects, of p-values and a report or without; without matplotlib no picture."""
+    further = (EFFECT_FILES if effects else ()) + (SIGNIFICANCE_FILES if significance else ())
+    return _drawable(FIT_FILES + further + ((REPORT_FILE,) if report else ()))
 
 
 def path_files() -> tuple[str, ...]:
@@ -104,8 +107,11 @@ def write_fit(
     dense: bool,
     effects: Sequence[EdgeEffect] | None = None,
     report: Report | None = None,
+    rate: float | None = None,
 ) -> bool:
     """edges.csv, scores.npz, graph.png, run.json, of effects effects.csv and effects.png, and of a report report.html.
+
+    `rate`: false discovery rate of the edges in significance.png, of a graph with p-values.
 
     Returns whether scores.npz holds all scores. Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
     """
@@ -123,6 +129,8 @@ def write_fit(
             _write_effects(stage / "effects.csv", effects)
             if "effects.png" in out.files:
                 plot_edge_effects(effects).savefig(stage / "effects.png", dpi=150)
+        if rate is not None and "significance.png" in out.files:
+            Significance(found.graph_).plot("summary", rate).savefig(stage / "significance.png", dpi=150)
         if report is not None:
             pictures = [stage / name for name in out.files if name.endswith(".png")]
             (stage / REPORT_FILE).write_text(report.html(found, record, pictures), encoding="utf-8")
@@ -204,8 +212,9 @@ def run_record(
     ridge: Evaluation | None,
     effects: Sequence[EdgeEffect] | None = None,
     warned: Sequence[str] = (),
+    rate: float | None = None,
 ) -> dict[str, Any]:
-    """All that is needed to repeat the run, and what came of it."""
+    """All that is needed to repeat the run, and what came of it; `rate` of false discoveries, where p-values were asked for."""
     history = found.history_
     return {
         "table": source.pop("table"),
@@ -219,6 +228,7 @@ def run_record(
         "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
         "effects": None if effects is None else [_effect_record(edge) for edge in effects],
+        "significance": None if rate is None else _significance_record(found, rate),
         "timings": {
             "fit_seconds": round(found.fit_seconds_, 3),
             **{f"{phase}_seconds": round(seconds, 3) for phase, seconds in found.timings_.items()},
@@ -233,6 +243,19 @@ def run_record(
         },
         **_circumstances(evaluation, ridge),
     }
+
+
+def significant(tested: Significance, rate: float) -> str:
+    """In a sentence: how many edges are."""
+    count = tested.graph(rate).n_edges
+    if not count:
+        return f"no edge is significant at a false discovery rate of {rate:g}"
+    return f"{count} edges are significant at a false discovery rate of {rate:g} (q_value in edges.csv)"
+
+
+def _significance_record(found: GRNGC, rate: float) -> dict[str, Any]:
+    tested = Significance(found.graph_)
+    return {"false_discovery_rate": rate, "edges": tested.graph(rate).n_edges, **tested.metadata}
 
 
 def _effect_record(edge: EdgeEffect) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from .dense import CausalGraph, load_graph
 from .edges import Edge, EdgeArrays, EdgeExports, StrongestEdges, check_selection
-from .p_values import PValues
+from .p_values import PValues, check_rate
 from .sparse import SparseCausalGraph
 from .unit_shares import UnitShares
 
@@ -15,6 +15,7 @@ __all__ = [
     "SparseCausalGraph",
     "StrongestEdges",
     "UnitShares",
+    "check_rate",
     "check_selection",
     "load_graph",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,8 +78,7 @@ class PValues:
         ------
         InputError : a rate that is not between 0 and 1.
         """
-        if isinstance(q, bool) or not isinstance(q, (int, float, np.number)) or not 0 < q < 1 or math.isnan(q):
-            raise InputError(f"q={q!r}; expected a false discovery rate between 0 and 1, such as 0.05")
+        check_rate(q)
         # NaN is never below.
         return self.q <= q
 
@@ -94,6 +92,12 @@ class PValues:
         if _PREFIX + "p" not in arrays:
             return None
         return cls(arrays[_PREFIX + "p"], json.loads(arrays[_PREFIX + "metadata"].item()))
+
+
+def check_rate(q: Any, what: str = "q") -> None:
+    """Raise `InputError` unless it is a false discovery rate; `what` an error calls it."""
+    if isinstance(q, bool) or not isinstance(q, (int, float, np.number)) or not 0 < q < 1:
+        raise InputError(f"{what}={q!r}; expected a false discovery rate between 0 and 1, such as 0.05")
 
 
 def as_p_values(value: Any, shape: tuple[int, int]) -> PValues | None:

@@ -159,14 +159,11 @@ class SparseCausalGraph(EdgeExports):
         """Score, lag and sign of pairs, by number; of one that was not kept the least positive number, lag 1 and sign 0."""
         assert self.lag is not None
         assert self.sign is not None
-        place = {pair: k for k, pair in enumerate(zip(self.effect.tolist(), self.cause.tolist(), strict=True))}
-        at = np.array(
-            [place.get(pair, -1) for pair in zip(effect.tolist(), cause.tolist(), strict=True)], dtype=np.int64
-        )
-        columns: tuple[NDArray[Any], ...] = (self.lag, self.score, self.sign)
-        unknown = (1, np.finfo(self.score.dtype).tiny, 0)
-        # What stands at the end is read by -1.
-        lag, score, sign = (np.append(own, rest)[at] for own, rest in zip(columns, unknown, strict=True))
+        lag, sign = np.ones(len(effect), self.lag.dtype), np.zeros(len(effect), self.sign.dtype)
+        score = np.full(len(effect), np.finfo(self.score.dtype).tiny, self.score.dtype)
+        place, kept = self._places(effect, cause)
+        for column, own in ((lag, self.lag), (score, self.score), (sign, self.sign)):
+            column[kept] = own[place]
         return EdgeArrays(effect, cause, lag, score, sign)
 
     def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:

@@ -182,6 +182,21 @@ class Windows:
         apart = place >= cut if last is None else self.starts > last + self.n_lags
         return self._where(place < cut), self._where((place >= cut) & apart)
 
+    def resampled(self, generator: torch.Generator) -> Windows:
+        """As many windows drawn with replacement: whole trajectories, or blocks of windows of each where there are few.
+
+        Blocks of 2 N^(1/3) windows and no shorter than one reads (Kuensch, Annals of Statistics 17, 1989).
+        """
+        trajectory = self.trajectory.unique_consecutive(return_inverse=True)[1].cpu()
+        parts = [torch.nonzero(trajectory == number).flatten() for number in range(int(trajectory[-1]) + 1)]
+        if len(parts) >= HOLD_OUT_WHOLE_FROM:
+            parts = [parts[k] for k in torch.randint(len(parts), (len(parts),), generator=generator).tolist()]
+        else:
+            parts = [part[_blocks(len(part), self.n_lags + 1, generator)] for part in parts]
+        chosen = torch.cat(parts).to(self.starts.device)
+        numbers = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+        return replace(self, starts=self.starts[chosen], trajectory=numbers.to(self.trajectory.device))
+
     def previous(self) -> Tensor:
         """(N,) which window begins one step before each; -1 where none does."""
         before = torch.arange(len(self), device=self.starts.device) - 1
@@ -222,6 +237,13 @@ class Windows:
     def _on(self, device: torch.device | str) -> Windows:
         moved: dict[str, Any] = {k: value.to(device) for k, value in vars(self).items() if isinstance(value, Tensor)}
         return replace(self, **moved)
+
+
+def _blocks(count: int, shortest: int, generator: torch.Generator) -> Tensor:
+    """(count,) numbers below `count`, in runs from random starts."""
+    length = min(count, max(shortest, round(2 * count ** (1 / 3))))
+    starts = torch.randint(count - length + 1, (-(-count // length),), generator=generator)
+    return (starts[:, None] + torch.arange(length)).flatten()[:count]
 
 
 def _columns(chosen: Sequence[int] | NDArray[np.intp] | None, count: int) -> Tensor | None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .inputs import HalfInputs
 
 # Windows to a function, and to an input; the most of both.
-TO_A_FUNCTION, TO_AN_INPUT, MOST_FUNCTIONS, MOST_INPUTS = 6, 12, 64, 24
+TO_A_FUNCTION, TO_AN_INPUT, MOST_FUNCTIONS, MOST_INPUTS = 6, 12, 40, 24
 # Inputs whose products with one another are among the functions.
 IN_PRODUCTS = 6
 # Of each input besides itself: its square and these cosines of its rank.

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from ..distributed import World
 from ..errors import InputError
 from ..graph import CausalGraph, PValues, SparseCausalGraph
 from ..planning import FitOptions, Plan, refitted, scored_part
+from ..planning.machine import as_bytes, available_memory, shown
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
 from ..training.working_sets.features import standard
-from .condition import condition, most_functions, most_inputs
+from .condition import condition, most_inputs
+from .explained import Explained
 from .inputs import FREQUENCIES, FREQUENCIES_OF_LAGS, HalfInputs
-from .score_test import Scores, p_values, scores
+from .score_test import p_values, scores
 
 # Of each half.
 FEWEST_WINDOWS = 20
@@ -27,13 +29,14 @@ FEWEST_WINDOWS = 20
 PARTNERS, PARTNERS_OF_LAGS = 4, 2
 # Scores (E, C, L) of a half up to here are all looked at; of more those of the strongest causes.
 DENSE_BYTES = 2**28
+# Of its p- and q-value, and of what they are made from.
+BYTES_TO_A_PAIR = 48
+# Of covariances of some targets at a time.
+TILE_NUMBERS = 2**22
 
 
-@dataclass(frozen=True)
-class HalfFit:
-    """Of each of E targets its inputs of the largest scores, the largest first, by number in lag-major order; not its own."""
-
-    inputs: tuple[tuple[int, ...], ...]
+# Of each target its inputs of the largest scores, the largest first, by number in lag-major order; its own are not among them.
+Strongest = Sequence[tuple[int, ...]]
 
 
 def edge_p_values(
@@ -48,9 +51,10 @@ def edge_p_values(
 
     Raises
     ------
-    InputError : fewer than `FEWEST_WINDOWS` windows in a half.
+    InputError : fewer than `FEWEST_WINDOWS` windows in a half, p-values that memory does not hold.
     """
     world = World() if world is None else world
+    _check_memory(options, data)
     halves = data.windows.halves()
     fewest = min(len(half) for half in halves)
     if fewest < FEWEST_WINDOWS:
@@ -58,7 +62,7 @@ def edge_p_values(
             f"significance needs {FEWEST_WINDOWS} windows in each half of the data, but one has {fewest}; use longer series, or"
             " believe no edge"
         )
-    found = [_half_fit(plan, options, data, half, seed, world) for half in halves]
+    found = [_found_on(plan, options, data, half, seed, world) for half in halves]
     rows = world.share(torch.arange(data.edges.n_effects))
     # What is found on one half is held against the other.
     tested = _tested(data, halves, found[::-1], rows)
@@ -66,9 +70,20 @@ def edge_p_values(
     return PValues(_of_pairs(p, data), {"method": "cross-fitted score tests", **_settings(data, halves)})
 
 
-def _half_fit(
+def _check_memory(options: FitOptions, data: PreparedSeries) -> None:
+    needed = BYTES_TO_A_PAIR * data.edges.n_effects * data.edges.n_causes
+    limit = options.memory_limit
+    allowed = available_memory(torch.device("cpu")) if limit is None else as_bytes(limit)
+    if needed > allowed:
+        raise InputError(
+            f"p-values of {data.edges.n_effects:,} effects by {data.edges.n_causes:,} causes need {shown(needed)} and"
+            f" {shown(allowed)} is there; name fewer regulators or targets"
+        )
+
+
+def _found_on(
     plan: Plan, options: FitOptions, data: PreparedSeries, windows: Windows, seed: int, world: World
-) -> HalfFit:
+) -> Strongest:
     network = refitted(plan, options, data, windows, seed, world)
     edges, n_lags = data.edges, windows.n_lags
     count = most_inputs(len(windows))
@@ -78,11 +93,9 @@ def _half_fit(
     generator = torch.Generator().manual_seed(seed)
     graph = score_graph(part, of, data.effects, data.causes, scoring, generator, {}, world)
     own, n_series = graph.own_causes, len(edges.inputs)
-    return HalfFit(
-        tuple(_strongest(graph, i, int(own[i]), n_series, count) for i in range(edges.n_effects))
-        if isinstance(graph, CausalGraph)
-        else _kept(graph, n_series, count)
-    )
+    if isinstance(graph, SparseCausalGraph):
+        return _kept(graph, n_series, count)
+    return [_strongest(graph, i, int(own[i]), n_series, count) for i in range(edges.n_effects)]
 
 
 def _strongest(graph: CausalGraph, effect: int, own: int, n_series: int, count: int) -> tuple[int, ...]:
@@ -96,27 +109,28 @@ def _strongest(graph: CausalGraph, effect: int, own: int, n_series: int, count: 
     return tuple(order[flat[order] > 0].tolist())
 
 
-def _kept(graph: SparseCausalGraph, n_series: int, count: int) -> tuple[tuple[int, ...], ...]:
+def _kept(graph: SparseCausalGraph, n_series: int, count: int) -> Strongest:
     found: list[list[int]] = [[] for _ in graph.names]
     own, lags = graph.own_causes, graph.lags_at(graph.effect.astype(np.int64), graph.cause.astype(np.int64))
     for effect, cause, lag in zip(graph.effect.tolist(), graph.cause.tolist(), lags.tolist(), strict=True):
         if cause != own[effect] and len(found[effect]) < count:
             found[effect].append((lag - 1) * n_series + cause)
-    return tuple(map(tuple, found))
+    return [tuple(inputs) for inputs in found]
 
 
-def _tested(data: PreparedSeries, halves: Sequence[Windows], fits: Sequence[HalfFit], rows: Tensor) -> Tensor:
+def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Strongest], rows: Tensor) -> Tensor:
     """(n, C) p-values of some targets."""
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
     sizes = [n_lags * count for count in _group_sizes(n_lags)]
-    inputs = [HalfInputs.of(half, n_causes, most_functions(len(half))) for half in halves]
+    inputs = [HalfInputs.of(half, n_causes) for half in halves]
     result = torch.ones(len(rows), n_causes, dtype=torch.float64)
-    for place, target in enumerate(rows.tolist()):
-        parts = [
-            _scores_of(half, x, fit.inputs[target], target) for half, x, fit in zip(halves, inputs, fits, strict=True)
-        ]
-        whole: Scores = parts[0] + parts[1]
-        result[place] = p_values(whole, sizes).cpu()
+    tile = max(1, TILE_NUMBERS // (n_causes * sum(sizes) ** 2))
+    for start in range(0, len(rows), tile):
+        some = rows[start : start + tile].tolist()
+        parts = []
+        for half, x, strongest in zip(halves, inputs, found, strict=True):
+            parts.append(scores(x, [_explained(half, x, strongest[target], target) for target in some]))
+        result[start : start + tile] = p_values(parts[0] + parts[1], sizes).cpu()
     return result
 
 
@@ -125,23 +139,21 @@ def _group_sizes(n_lags: int) -> tuple[int, int, int]:
     return (1, len(FREQUENCIES), PARTNERS) if n_lags == 1 else (1, len(FREQUENCIES_OF_LAGS), PARTNERS_OF_LAGS)
 
 
-def _scores_of(windows: Windows, half: HalfInputs, members: Sequence[int], target: int) -> Scores:
+def _explained(windows: Windows, half: HalfInputs, members: Sequence[int], target: int) -> Explained:
     of_target = windows.of_targets(torch.tensor([target], device=windows.steps.device))
     y = of_target.targets()[:, 0].double()
     column = target if windows.target_columns is None else int(windows.target_columns[target])
     steps = windows.starts[:, None] + windows.n_lags - 1 - torch.arange(windows.n_lags, device=y.device)
     own = windows.steps[steps, column].double()
-    known = ~(y.isnan() | own.isnan().any(1))
-    if not bool(known.all()):
-        half, y, own = half.at(known), y[known], own[known]
-    own = standard(own)
-    chosen = members[: max(1, most_inputs(len(y)) - windows.n_lags)]
-    explained = condition(half, chosen, own)
+    there = ~(y.isnan() | own.isnan().any(1))
+    # A past that is missing is filled by its mean, and told nothing of: the target counts as missing.
+    own = standard(own.nan_to_num())
+    chosen = members[: max(1, most_inputs(int(there.sum())) - windows.n_lags)]
     n_partners = _group_sizes(windows.n_lags)[2]
-    partners = [own[:, 0], *(half.standard[:, j] for j in chosen)][:n_partners]
-    partners += [torch.zeros_like(y)] * (n_partners - len(partners))
-    read = sorted({j % half.n_series for j in chosen})
-    return scores(half, y, explained, partners, [j for j in read if j < len(half.linear)])
+    partners = torch.stack([own[:, 0], *(half.standard[:, j] for j in chosen)])[:n_partners]
+    partners = functional.pad(partners, (0, 0, 0, n_partners - len(partners)))
+    read = sorted({j % half.n_series for j in chosen} & set(range(half.base.shape[1])))
+    return Explained.by(condition(half, chosen, own), y.masked_fill(~there, torch.nan), partners, read)
 
 
 def _of_pairs(p: NDArray[np.float64], data: PreparedSeries) -> NDArray[np.float64]:
@@ -158,6 +170,6 @@ def _settings(data: PreparedSeries, halves: Sequence[Windows]) -> dict[str, obje
         "windows": [len(half) for half in halves],
         "lags": "all of a cause together",
         "own_past": "always read, not tested",
-        "false_discovery_rate": "Benjamini-Hochberg, of independent or positively dependent tests",
+        "control": "Benjamini-Hochberg, of independent or positively dependent tests",
         "assumes": "errors that the past does not tell; what a target depends on is among its strongest inputs of the other half",
     }

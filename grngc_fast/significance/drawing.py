@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..graph import CausalGraph, SparseCausalGraph
+from ..graph import CausalGraph, SparseCausalGraph, check_rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,15 +21,19 @@ FOUND, REST = "#D55E00", "#56B4E9"
 
 def plot(graph: CausalGraph | SparseCausalGraph, kind: str, q: float) -> Figure:
     """See `Significance.plot`."""
-    draw = {"scores": _scores, "p_values": _histogram, "graph": _graph}
-    if kind not in draw:
-        raise InputError(f"unknown plot kind {kind!r}; choose one of {', '.join(map(repr, draw))}")
-    assert graph.p_values is not None
-    graph.p_values.significant(q)
+    draw = {"p_values": _histogram, "scores": _scores, "graph": _graph}
+    if kind not in draw and kind != "summary":
+        raise InputError(f"unknown plot kind {kind!r}; choose one of {', '.join(map(repr, (*draw, 'summary')))}")
+    check_rate(q)
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError('plots need matplotlib: pip install "grngc-fast[plot]"') from error
+    if kind == "summary":
+        figure = Figure(figsize=(15.0, 5.0), layout="constrained")
+        for drawn, ax in zip(draw.values(), figure.subplots(1, 3), strict=True):
+            drawn(graph, q, ax)
+        return figure
     figure = Figure(figsize=(6.4, 6.4) if kind == "graph" else (6.4, 4.0), layout="constrained")
     draw[kind](graph, q, figure.add_subplot())
     return figure
@@ -61,8 +65,10 @@ def _histogram(graph: CausalGraph | SparseCausalGraph, q: float, ax: Axes) -> No
 
 
 def _graph(graph: CausalGraph | SparseCausalGraph, q: float, ax: Axes) -> None:
-    import networkx as nx
-
+    try:
+        import networkx as nx
+    except ImportError as error:
+        raise ImportError('a picture of a graph needs networkx: pip install "grngc-fast[plot]"') from error
     kept = graph.threshold("auto", q)
     network = kept.to_networkx(top_k=MOST_EDGES)
     at = nx.circular_layout(network)

@@ -45,11 +45,11 @@ class Significance:
         """The edges found at a false discovery rate of `q`; see `CausalGraph.threshold`."""
         return self.whole.threshold("auto", q)
 
-    def plot(self, kind: Literal["scores", "p_values", "graph"] = "graph", q: float = 0.05) -> Figure:
-        """Draw and return the matplotlib Figure. Needs matplotlib, "graph" networkx too.
+    def plot(self, kind: Literal["p_values", "scores", "graph", "summary"] = "summary", q: float = 0.05) -> Figure:
+        """Draw and return the matplotlib Figure. Needs matplotlib, "graph" and "summary" networkx too.
 
-        "scores": each pair's score and p-value, with the cut. "p_values": their histogram, which is flat where nothing is to be
-        found. "graph": the edges found, the wider the surer.
+        "p_values": their histogram, which is flat where nothing is to be found. "scores": each pair's score and p-value, with the
+        cut. "graph": the edges found at a false discovery rate of `q`, the wider the surer. "summary": all three.
 
         Raises
         ------

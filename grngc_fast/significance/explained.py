@@ -1,0 +1,65 @@
+"""A target on half of the windows, and what of it the functions of a condition leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .condition import Condition
+
+# Of the sum of squares of a function, added to it, so that equal ones are told apart by nothing.
+RIDGE = 1e-9
+# Least 1 - h.
+LEAST_FREE = 0.05
+
+
+@dataclass(frozen=True)
+class Explained:
+    """On N windows; all is 0 where the target is missing.
+
+    Attributes
+    ----------
+    functions : (N, K) of unit length. reads : (K, C) which series each is a function of.
+    root : (K, K) lower triangular, of their products. basis : (N, K) orthonormal, of the same span.
+    y, residual : (N,) the target and what the functions leave of it, in units of the latter.
+    leverage : (N,) the diagonal of the projection on the functions.
+    partners : (B, N) what causes are multiplied with.
+    members : series that the functions read, of those that may be causes.
+    n_windows : where the target is known.
+    """
+
+    functions: Tensor
+    reads: Tensor
+    root: Tensor
+    basis: Tensor
+    y: Tensor
+    residual: Tensor
+    leverage: Tensor
+    partners: Tensor
+    members: Sequence[int]
+    n_windows: int
+
+    @classmethod
+    def by(cls, known: Condition, y: Tensor, partners: Tensor, members: Sequence[int]) -> Explained:
+        """`y`: (N,) NaN where it is missing."""
+        there = ~y.isnan()
+        phi = known.functions * there[:, None]
+        phi = phi / phi.square().sum(0).sqrt().clamp_min(1e-12)
+        gram = phi.T @ phi
+        gram.diagonal().add_(RIDGE)
+        root = torch.linalg.cholesky(gram)
+        basis = torch.linalg.solve_triangular(root, phi.T, upper=False).T
+        y, n_windows = y.nan_to_num(), int(there.sum())
+        residual = y - basis @ (basis.T @ y)
+        # Of a deterministic system it is next to nothing.
+        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(1e-300)
+        leverage, partners = basis.square().sum(1), partners * there
+        return cls(phi, known.reads, root, basis, y / unit, residual / unit, leverage, partners, members, n_windows)
+
+
+def weights(residual: Tensor, leverage: Tensor) -> Tensor:
+    """Squared residuals as large as those of the errors are on average (HC2)."""
+    return residual.square() / (1 - leverage).clamp_min(LEAST_FREE)
