@@ -121,6 +121,39 @@ def test_a_middle_of_other_operations_is_differentiated(name, walks):
     assert not any(walks)
 
 
+def test_a_bias_that_comes_to_be_weighted_after_the_first_use():
+    weight = nn.Parameter(torch.randn(6, 6, dtype=torch.float64))
+    share = [1.0]
+    model = Between(3, 6, Computed(lambda h: torch.addmm(h, torch.tanh(h), weight, beta=share[0]))).double()
+    for share[0] in (1.0, 0.25):
+        assert_exact(model, batch(3))
+
+
+def test_middles_of_several_types_are_differentiated(walks):
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder, self.inner, self.readout = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3).double()
+            self.register_buffer("weights", torch.randn(6, dtype=torch.float64))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.readout(torch.tanh(self.inner(torch.tanh(self.encoder(x.flatten(1))))) * self.weights)
+
+    model, x = Wide(), batch(3).float()
+    found = gradient_l1(model, x)
+    torch.testing.assert_close(found, reference.gradient_l1(model, x).to(found), rtol=1e-5, atol=0)
+    assert walks
+    assert not any(walks)
+
+
+def test_a_normalisation_with_a_gain_of_another_type_is_differentiated(walks):
+    model = Between(3, 6, nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Tanh())).bfloat16()
+    model.middle[1].float()
+    assert gradient_l1(model, batch(3).bfloat16()).isfinite()
+    assert walks
+    assert not any(walks)
+
+
 def test_targets_frozen_parameters_and_no_gradients(walks):
     model, x = Between(4, 6, layers(6, nn.SiLU())).double(), batch(4)
     expected = reference.gradient_l1(model, x, torch.tensor([2, 0])).item()

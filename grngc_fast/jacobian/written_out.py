@@ -92,8 +92,9 @@ def _walk(rows: Tensor, source: Tensor, below: Place) -> Tensor:
             there = to, number
             if i >= len(parts):
                 raise NotWrittenOutError
-            if tuple(to._input_metadata[number].shape) != (len(source), _width(parts[i])):
-                # One that was broadcast.
+            made = to._input_metadata[number]
+            if tuple(made.shape) != (len(source), _width(parts[i])) or made.dtype != source.dtype:
+                # One that was broadcast, or cast to a wider type.
                 raise NotWrittenOutError
             kept[there] = parts[i] if there not in kept else _sum(kept[there], parts[i])
     if list(kept) != [below]:
@@ -154,7 +155,7 @@ def _multiply(node: Any, part: Part) -> tuple[Part, ...]:
 
 
 def _addmm(node: Any, part: Part) -> tuple[Part, ...]:
-    if node._saved_alpha != 1:
+    if node._saved_alpha != 1 or node._saved_beta != 1:
         raise NotWrittenOutError
     return part, *_mm(node, part)
 
@@ -167,10 +168,13 @@ def _mm(node: Any, part: Part) -> tuple[Part, ...]:
 
 def _layer_norm(node: Any, part: Part) -> tuple[Part, ...]:
     z, gain = node._saved_input, node._saved_weight
-    if tuple(node._saved_normalized_shape) != z.shape[1:]:
+    mean, inverse_sigma = node._saved_result1, node._saved_result2
+    # Statistics and gain may be of a wider type than what is normalised.
+    one_type = all(t is None or t.dtype == z.dtype for t in (gain, mean, inverse_sigma))
+    if tuple(node._saved_normalized_shape) != z.shape[1:] or not one_type:
         raise NotWrittenOutError
     rows, factor = part if isinstance(part, Scaled) and part.factor.shape == z.shape else (_rows(part), None)
-    return (normalised_rows(rows, factor, gain, z, node._saved_result1, node._saved_result2),)
+    return (normalised_rows(rows, factor, gain, z, mean, inverse_sigma),)
 
 
 def _relu(node: Any, part: Part) -> tuple[Part, ...]:
