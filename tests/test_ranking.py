@@ -20,6 +20,7 @@ from grngc_fast.planning import FitOptions
 from grngc_fast.ranking import CausePrior, Moments, association, combined, evidence, inclusion, pairwise
 from grngc_fast.ranking.combination import CAUSE_WEIGHT, placed_evidence, rank_evidence
 from grngc_fast.ranking.rule import few, gradients_alone, saturated
+from grngc_fast.scoring import mean_gradients, unit_shares
 from grngc_fast.series import Windows, prepare
 
 OWN = torch.arange(6)
@@ -350,3 +351,24 @@ def test_posterior_is_finite_when_nothing_is_left_to_explain() -> None:
     x[1:, 1] = x[:-1, 0]
     found = inclusion(Moments.of(windows_of(x.numpy()), torch.arange(4)))
     assert found[1].argmax() == 0 and not found.isnan().any()
+
+
+# ---- what is kept at the lags of the ranking
+
+
+@pytest.mark.parametrize("model", ["mlp", "sets"])
+def test_signs_and_unit_shares_are_of_the_lags_that_edges_are_ranked_at(model: str) -> None:
+    x = chain()
+    options: dict[str, Any] = {"model_options": {"set_size": 8}, "max_steps": 2} if model == "sets" else {}
+    found = GRNGC(model, lags=3, ranking="combined", **{**QUICK, **options}).fit(x)
+    windows = prepare(x, 3).windows
+    gradients = mean_gradients(found.model_, windows.batches())
+    lags = found.lag_scores_.argmax(-1)
+    assert (lags != gradients.absolute.argmax(-1).numpy()).any()
+    expected = np.take_along_axis(gradients.signed.numpy(), lags[:, :, None], -1)[:, :, 0]
+    np.testing.assert_allclose(found.signed_scores_, expected, rtol=1e-4, atol=1e-6)
+    shares = unit_shares(found.model_, windows, found.graph_)
+    assert (shares is None) == (model == "mlp")
+    if shares is not None:
+        everywhere = np.indices((6, 6)).reshape(2, -1)
+        np.testing.assert_array_equal(found.graph_.unit_shares.at(*everywhere), shares.at(*everywhere))

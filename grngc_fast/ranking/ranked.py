@@ -19,6 +19,7 @@ from ..series import CandidateEdges, PreparedSeries
 from . import evidence
 from .causes import CausePrior
 from .combination import Array, combined, placed_evidence
+from .lags import at_ranked_lags
 from .moments import Moments
 from .outside import with_outside
 from .rule import described, few, gradients_alone, saturated
@@ -43,7 +44,7 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
     graph : mean absolute gradients. network : that has them.
     data, plan, options : of the fit.
     """
-    found = _combined(graph, data, plan, options)
+    found = _combined(graph, network, data, plan, options)
     dense = isinstance(found, CausalGraph) and options.scores_file is None
     if (
         plan.model != "sets"
@@ -55,7 +56,7 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
     return with_outside(cast(CausalGraph, found), network, data)
 
 
-def _combined(graph: Graph, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
+def _combined(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
     windows = data.windows
     n_inputs = data.edges.n_causes * windows.n_lags
     reason = gradients_alone(options, plan, len(windows), n_inputs)
@@ -67,7 +68,7 @@ def _combined(graph: Graph, data: PreparedSeries, plan: Plan, options: FitOption
     if saturated(options, found.causes_of_a_target, len(windows)):
         return _with_metadata(graph, described("targets have more clear causes than two"))
     weights = WEIGHTS_OF_FEW if few(n_inputs, len(windows)) else WEIGHTS
-    return found.ranked(graph, weights)
+    return at_ranked_lags(found.ranked(graph, weights), graph, network, data)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from .effects import EdgeEffect, edge_effects
 from .means import CausalScores, mean_gradients
 from .network import ScoreOptions, score_graph
 from .sinks import DenseScores, Graph, KeptEdges, ScoreFiles, dense_bytes
+from .unit_shares import unit_shares
 
 __all__ = [
     "CausalScores",
@@ -20,4 +21,5 @@ __all__ = [
     "mean_gradients",
     "score_blocks",
     "score_graph",
+    "unit_shares",
 ]
