@@ -29,7 +29,7 @@ from grngc_fast.datasets import (
     read_yeast_ddgni,
 )
 from grngc_fast.datasets.genes import IRMA_GENES, SOS_GENES
-from grngc_fast.errors import InputError
+from grngc_fast.errors import DataWarning, InputError
 from grngc_fast.series import as_series_table
 
 RNG = np.random.default_rng(0)
@@ -49,6 +49,10 @@ HELD = [
 ]
 
 
+# Sets written here are smaller than the published ones.
+SMALLER = pytest.mark.filterwarnings("ignore:.*published are:grngc_fast.errors.DataWarning")
+
+
 def edges_of(data: Dataset) -> list[tuple[str, str]]:
     """(source, target) by name."""
     assert data.truth is not None
@@ -65,6 +69,7 @@ def write_netsim(folder: Path, *, simulation: int = 1, **other: object) -> dict[
     return held
 
 
+@SMALLER
 def test_netsim_subjects_are_trajectories_and_rows_are_sources(tmp_path):
     held = write_netsim(tmp_path)
     data = read_netsim(tmp_path, 1)
@@ -159,6 +164,7 @@ def write_causaltime(
     return series
 
 
+@SMALLER
 def test_causaltime_samples_stay_apart_and_only_observed_series_are_read(tmp_path):
     series = write_causaltime(tmp_path / "traffic")
     write_causaltime(tmp_path / "medical", graph=np.eye(20))
@@ -209,6 +215,7 @@ def test_sos_experiments_are_trajectories_with_names(tmp_path):
         read_sos(tmp_path)
 
 
+@SMALLER
 def test_irma_has_trajectories_of_their_own_lengths(tmp_path):
     on = {f"a{k + 1}": RNG.random((10 + k, 5)) for k in range(5)}
     off = {f"b{k + 1}": RNG.random((19 + k, 5)) for k in range(4)}
@@ -266,6 +273,7 @@ def test_yeast_cell_cycle_leaves_out_what_never_changes_and_knows_its_regulators
         read_yeast_cell_cycle(tmp_path)
 
 
+@SMALLER
 def test_replicates_of_ecoli_are_trajectories(tmp_path):
     values = np.round(RNG.random((24, 4)), 6)
     rows = ["\t".join(map(str, row)) for row in (["crp", "fhla", "nana", "tdcc"], *values.tolist())]
@@ -297,6 +305,7 @@ def test_names_that_stand_twice_in_hela_get_a_number(tmp_path):
         read_hela(file)
 
 
+@SMALLER
 def test_simulated_sets_are_turned_to_steps_in_rows_and_lag_one_first(tmp_path):
     x, gref = RNG.standard_normal((10, 500)), np.eye(10, k=1, dtype=int)
     np.savez(tmp_path / "F_40_T_500_dataset_2.npz", X_np=x, Gref=gref, F=40)
@@ -330,6 +339,7 @@ def test_simulated_sets_are_turned_to_steps_in_rows_and_lag_one_first(tmp_path):
         read_jrngc_var(tmp_path, 20)
 
 
+@SMALLER
 def test_files_are_found_in_the_folder_or_below_and_never_guessed(tmp_path):
     deep = tmp_path / "gene" / "own"
     deep.mkdir(parents=True)
@@ -347,6 +357,7 @@ def test_files_are_found_in_the_folder_or_below_and_never_guessed(tmp_path):
     assert load("sos", deep).table.n_steps == 10
 
 
+@SMALLER
 def test_the_challenges_own_names_of_dream3(tmp_path):
     rows = RNG.random((42, 10)).tolist()
     text = "\n".join("\t".join(map(str, row)) for row in ([f"G{k + 1}" for k in range(10)], *rows))
@@ -397,6 +408,24 @@ def test_published_files_are_as_the_list_says(shared_data, name):
         assert truth.sum() - truth.diagonal().sum() == known.n_edges
 
 
+def test_a_file_cut_off_at_the_end_of_a_line_is_told_of(shared_data, tmp_path):
+    names = "dream3_10_0.tsv", "dream3_10_0_true.txt"
+    for name in names:
+        shutil.copy(shared_data / "dream3" / name, tmp_path)
+    gold = tmp_path / names[1]
+    lines = gold.read_text().splitlines(keepends=True)
+    gold.write_text("".join(lines[:5]))
+    with pytest.warns(DataWarning, match=r"dream3-10-ecoli1 has 5 true edges, published are 11: .*dream3_10_0_true\.txt"):
+        load("dream3-10-ecoli1", tmp_path)
+    gold.write_text("".join(lines[:5]) + lines[5].rpartition("\t")[0])
+    with pytest.raises(InputError, match="line 6: 2 cells where the lines before have 3"):
+        load("dream3-10-ecoli1", tmp_path)
+
+
+def test_counts_of_a_part_that_was_asked_for_are_not_compared(shared_data):
+    assert load("netsim-1", shared_data, subject=7).table.n_steps == 200
+
+
 def test_published_orientation_of_gene_sets(shared_data):
     sos, irma = load("sos", shared_data), load("irma-off", shared_data)
     assert ("recA", "lexA") in edges_of(sos) and ("uvrD", "lexA") not in edges_of(sos)
@@ -420,6 +449,7 @@ def stress(tmp_path):
     return tmp_path
 
 
+@SMALLER
 def test_fit_by_name_evaluates_and_keeps_regulators_and_files(stress, capsys):
     assert main(["fit", "--dataset", "ecoli-cold", str(stress), "--out", str(stress / "out"), *QUICK]) == 0
     printed = capsys.readouterr().out
@@ -432,10 +462,11 @@ def test_fit_by_name_evaluates_and_keeps_regulators_and_files(stress, capsys):
         "integrated_gold_network.txt",
     }
     lines = (stress / "out" / "edges.csv").read_text().splitlines()
-    assert lines[0] == "source,target,lag,score,sign"
+    assert lines[0] == "source,target,lag,score,sign,gradient"
     assert {line.split(",")[0] for line in lines[1:]} == {"crp", "fhla"}
 
 
+@SMALLER
 def test_regulators_and_truth_given_go_before_those_of_the_set(stress, capsys):
     write_gold(stress / "own.tsv", [("nana", "crp")])
     words = ["--regulators", "nana,tdcc", "--truth", str(stress / "own.tsv"), "--out", str(stress / "out"), *QUICK]
@@ -444,6 +475,7 @@ def test_regulators_and_truth_given_go_before_those_of_the_set(stress, capsys):
     assert json.loads((stress / "out" / "run.json").read_text())["regulators"] == 2
 
 
+@SMALLER
 def test_inspect_and_path_by_name(stress, capsys):
     assert main(["inspect", "--dataset", "ecoli-cold", str(stress)]) == 0
     printed = capsys.readouterr().out
@@ -466,6 +498,7 @@ def test_inspect_and_path_by_name(stress, capsys):
     assert "2 true edges of 6" in capsys.readouterr().out
 
 
+@SMALLER
 def test_options_of_a_set_on_the_command_line(tmp_path, capsys):
     write_netsim(tmp_path)
     option = ["--dataset-option", "subject=2", "--dataset-option", "direction=target-source"]

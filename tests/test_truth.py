@@ -89,6 +89,7 @@ def test_unknown_series_are_named_or_ignored_on_request(tmp_path: Path) -> None:
         ("a,b,1\nb,c,+\n", r"line 2: the weight is '\+'"),
         ("a,b,1\na,b,0\n", r"line 2: the edge a -> b is listed both as present and as absent"),
         ("a,b,1\nc\n", r"line 2: 1 cells"),
+        ("a,b,0\nb,c\n", r"line 2: 2 cells where the lines before have 3"),
         ("0,1,1,0\n1,0,0,0\n", r"line 1: 4 cells; expected edges .* 3 x 3 matrix"),
         ("", r"is empty"),
         ("source,target\n", r"no edge between series"),

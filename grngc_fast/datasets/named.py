@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,7 +11,7 @@ from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any
 
-from ..errors import InputError
+from ..errors import DataWarning, InputError
 from . import causaltime, netsim
 from .dataset import Dataset
 from .dream import DREAM3_NETWORKS, read_dream3, read_dream4
@@ -104,14 +105,18 @@ def load(name: str, path: str | os.PathLike[str], **options: Any) -> Dataset:
     ------
     InputError : an unknown name or option, a missing file, a file that is not what its name says; see the readers.
 
+    Warns
+    -----
+    DataWarning : other numbers of series, time steps or edges than published, as of files that are cut short.
+
     Examples
     --------
-    >>> import tempfile, pathlib
-    >>> folder = pathlib.Path(tempfile.mkdtemp())
-    >>> text = "time_points\\t1\\t2\\nJPH1\\t1.5\\t2.0\\nCKS1B\\t4.0\\t3.0\\n"
-    >>> _ = (folder / "Hela_CellCycle_RNAseq.tsv").write_text(text)
-    >>> load("hela", folder)
-    Dataset('cell cycle of HeLa cells': 2 series, 2 steps in 1 trajectories, no truth)
+    >>> import tempfile, pathlib, numpy as np
+    >>> from grngc_fast.datasets import lorenz96
+    >>> folder, data = pathlib.Path(tempfile.mkdtemp()), lorenz96(10, 500, 10.0)
+    >>> np.savez(folder / "sru_F_10_T_500_dataset_1.npz", X_np=data.X.T, Gref=data.truth, F=10)
+    >>> load("lorenz96-f10", folder)
+    Dataset('Lorenz-96 F=10 T=500 of SRU': 10 series, 500 steps in 1 trajectories, truth (10, 10) with 40 edges)
     """
     known = {data.name: data for data in catalogue()}
     found = known.get(name.lower())
@@ -124,7 +129,24 @@ def load(name: str, path: str | os.PathLike[str], **options: Any) -> Dataset:
     if unknown:
         takes = f"takes {' and '.join(found.options)}" if found.options else "takes none"
         raise InputError(f"{found.name} has no option {sorted(unknown)[0]!r}; it {takes}")
-    return found.reader(path, **found.fixed, **options)
+    data = found.reader(path, **found.fixed, **options)
+    _compare(data, found, whole=not options)
+    return data
+
+
+def _compare(data: Dataset, known: NamedDataset, whole: bool) -> None:
+    """Warn where a set is not as large as published, as one whose files are cut off at the end of a line."""
+    counts = [("series", data.table.n_series, known.n_series)]
+    if whole:
+        counts.append(("time steps", data.table.n_steps, known.n_steps))
+    if known.n_edges is not None and data.truth is not None:
+        truth = data.truth.any(-1) if data.truth.ndim == 3 else data.truth
+        counts.append(("true edges", int(truth.sum() - truth.diagonal().sum()), known.n_edges))
+    other = [f"{found} {what}, published are {expected}" for what, found, expected in counts if found != expected]
+    if other:
+        files = ", ".join(map(str, data.files))
+        told = f"{known.name} has {'; '.join(other)}: are its files cut short, or of another version? ({files})"
+        warnings.warn(told, DataWarning, stacklevel=3)
 
 
 def _dream() -> list[NamedDataset]:

@@ -79,6 +79,7 @@ def listed_edges(path: Path, names: Collection[str]) -> list[tuple[str, str]]:
     InputError : a file that is not text, a line that is not `source target [0/1]`.
     """
     source, target, rows = _without_header(_rows(path), names)
+    _check_widths(path, rows)
     return [(row[source], row[target]) for line, row in rows if _is_edge(path, line, row)]
 
 
@@ -146,6 +147,7 @@ def _edges(
     index = {name: i for i, name in enumerate(names)}
     spelling = Spelling(names, ignore_case)
     source, target, rows = _without_header(rows, index)
+    _check_widths(path, rows)
     listed = np.full((len(names), len(names)), -1, dtype=np.int8)
     met: dict[str, str | None] = {}
     for line, row in rows:
@@ -176,6 +178,16 @@ def _edges(
         )
     truth: Truth = listed == 1
     return truth
+
+
+def _check_widths(path: Path, rows: list[tuple[int, list[str]]]) -> None:
+    """A line without the 0 or 1 that all before it have is one that was cut off, and no edge."""
+    for line, row in rows:
+        if len(row) == 2 < len(rows[0][1]):
+            raise InputError(
+                f"{path}, line {line}: 2 cells where the lines before have {len(rows[0][1])}; write the 0 or 1 of this edge,"
+                " or fetch the file again if it was cut short"
+            )
 
 
 def _is_edge(path: Path, line: int, row: list[str]) -> bool:
