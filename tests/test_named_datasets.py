@@ -415,7 +415,9 @@ def test_a_file_cut_off_at_the_end_of_a_line_is_told_of(shared_data, tmp_path):
     gold = tmp_path / names[1]
     lines = gold.read_text().splitlines(keepends=True)
     gold.write_text("".join(lines[:5]))
-    with pytest.warns(DataWarning, match=r"dream3-10-ecoli1 has 5 true edges, published are 11: .*dream3_10_0_true\.txt"):
+    with pytest.warns(
+        DataWarning, match=r"dream3-10-ecoli1 has 5 true edges, published are 11: .*dream3_10_0_true\.txt"
+    ):
         load("dream3-10-ecoli1", tmp_path)
     gold.write_text("".join(lines[:5]) + lines[5].rpartition("\t")[0])
     with pytest.raises(InputError, match="line 6: 2 cells where the lines before have 3"):
