@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.signal import lfilter
 from torch import Tensor
 
 from grngc_fast import GRNGC, evaluate
@@ -62,6 +63,22 @@ def test_pairwise_is_the_t_statistic_of_residuals_given_the_own_past(lags: int) 
     assert (found[np.arange(6), np.arange(6)] == 0).all()
 
 
+def test_a_slow_target_with_missing_values_is_judged_by_the_windows_that_know_it() -> None:
+    rng = np.random.default_rng(4)
+    x = lfilter([1], [1, -0.9], rng.standard_normal((80, 5)), axis=0)
+    x[1 + rng.permutation(78)[:30], 2] = np.nan
+    windows = prepare(x, 1, missing="interpolate", max_gap=20).windows
+    moments = Moments.of(windows, torch.arange(5))
+    columns, y = windows.columns().double().numpy(), windows.targets().double().numpy()[:, 2]
+    there = ~np.isnan(y)
+    columns, y = columns[there], y[there]
+    others = [0, 1, 3, 4]
+    r = [np.corrcoef(residual(y, columns[:, [2]]), residual(columns[:, q], columns[:, [2]]))[0, 1] for q in others]
+    expected = np.abs(r) * np.sqrt((len(y) - 3) / (1 - np.square(r)))
+    np.testing.assert_allclose(pairwise(moments)[2, others], expected, rtol=1e-2)
+    np.testing.assert_allclose(inclusion(moments)[2], enumerated(windows, 2), atol=2e-2)
+
+
 def test_a_target_that_reads_no_past_of_its_own_is_conditioned_on_nothing() -> None:
     windows = windows_of(chain())
     moments = Moments.of(windows, torch.full((6,), -1))
@@ -79,6 +96,7 @@ def test_association_is_the_correlation_with_the_next_value() -> None:
 def enumerated(windows: Windows, effect: int) -> np.ndarray:
     """(Q,) log odds by least squares over all sets of at most two inputs."""
     x, y = windows.columns().double().numpy(), windows.targets().double().numpy()[:, effect]
+    x, y = x[~np.isnan(y)], y[~np.isnan(y)]
     past, n = x[:, [effect]], len(y)
     left, rest = residual(y, past), [j for j in range(x.shape[1]) if j != effect]
     weight = {}

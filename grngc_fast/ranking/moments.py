@@ -25,6 +25,8 @@ class Moments:
     own : (E, L) columns of each target's own past among the inputs; -1 where it is none.
     past : (E, L, Q) of the own past of each target with each input, 0 where it is not read.
     square, along : (E, L, L) and (E, L) of the own past with itself, and with the target.
+    columns : (N, Q) inputs. there : (E, N) where each target is known; None where all are. All that is of a target is over the
+        windows in which it is known: with its own past of others little may be left of it, or less than nothing.
     """
 
     inputs: Tensor
@@ -34,6 +36,8 @@ class Moments:
     past: Tensor
     square: Tensor
     along: Tensor
+    columns: Tensor | None = None
+    there: Tensor | None = None
 
     @classmethod
     def of(cls, windows: Windows, own: Tensor, n_causes: int | None = None) -> Moments:
@@ -62,7 +66,17 @@ class Moments:
         square = torch.einsum("nel,nem->elm", mine, mine) / len(x)
         along = torch.einsum("nel,ne->el", mine, y) / known[:, None] * there
         targets = (y.T @ causes / known[:, None]).clamp(-1, 1)
-        return cls(causes.T @ causes / len(x), targets, known, places, past, square, along)
+        if not missing.any():
+            return cls(causes.T @ causes / len(x), targets, known, places, past, square, along)
+        which = torch.arange(x.shape[1]).view(n_lags, n_read)[:, :n_causes].flatten()
+        for e in missing.any(0).nonzero()[:, 0].tolist():
+            at = ~missing[:, e]
+            some = _standardised(x[at])
+            mine = some[:, read[e]] * there[e]
+            past[e], square[e] = mine.T @ some[:, which] / len(some), mine.T @ mine / len(some)
+            along[e], targets[e] = mine.T @ y[at, e] / len(some), y[at, e] @ some[:, which] / len(some)
+        shared = causes.T @ causes / len(x)
+        return cls(shared, targets.clamp(-1, 1), known, places, past, square, along, causes, ~missing.T)
 
     @property
     def n_inputs(self) -> int:
@@ -79,7 +93,8 @@ class Moments:
         partial = (self.targets[rows] - (past * shares[:, :, None]).sum(1)) / (left * target_left[:, None]).sqrt()
         is_own = torch.zeros_like(left, dtype=torch.bool).scatter_(1, own.clamp_min(0), own >= 0)
         partial = partial.clamp(-1 + LEAST_LEFT, 1 - LEAST_LEFT).masked_fill(is_own, 0.0)
-        return Partial(partial, is_own, past, weights, left, self.inputs)
+        at = None if self.there is None else self.there[rows]
+        return Partial(partial, is_own, past, weights, left, self.inputs, self.columns, at)
 
 
 @dataclass(frozen=True)
@@ -91,7 +106,7 @@ class Partial:
     target : (n, Q) of the target with each input. own : (n, Q) which inputs are its own past.
     past, weights : (n, L, Q) of the own past with each input, and the coefficients by which it forecasts that.
     left : (n, Q) variance of each input that it leaves.
-    inputs : (Q, Q) correlations of inputs.
+    inputs : (Q, Q) correlations of inputs. columns, there : as in `Moments`, of these targets.
     """
 
     target: Tensor
@@ -100,13 +115,20 @@ class Partial:
     weights: Tensor
     left: Tensor
     inputs: Tensor
+    columns: Tensor | None
+    there: Tensor | None
 
     def between(self, chosen: Tensor) -> Tensor:
         """(n, K, Q) float32: of inputs chosen for each target (n, K) with all inputs."""
         at = chosen[:, None, :].expand(-1, self.weights.shape[1], -1)
         explained = self.weights.gather(2, at).transpose(1, 2).float() @ self.past.float()
         scale = self.left.rsqrt().float()
-        found = (self.inputs.float()[chosen] - explained) * scale.gather(1, chosen)[:, :, None] * scale[:, None, :]
+        together = self.inputs.float()[chosen]
+        if self.columns is not None and self.there is not None:
+            for e in (~self.there).any(1).nonzero()[:, 0].tolist():
+                some = _standardised(self.columns[self.there[e]])
+                together[e] = (some[:, chosen[e]].T @ some / len(some)).float()
+        found = (together - explained) * scale.gather(1, chosen)[:, :, None] * scale[:, None, :]
         return found.clamp(-1, 1)
 
 
