@@ -360,6 +360,8 @@ def test_sizes_and_saturation_rule_it_out() -> None:
     plan: Any = _Plan("mlp")
     assert "4096" in str(gradients_alone(FitOptions(), plan, 300, 5000))
     assert "fewer than 10" in str(gradients_alone(FitOptions(), plan, 9, 5))
+    assert "fewer than 21" in str(gradients_alone(FitOptions(lags=12), plan, 20, 60))
+    assert gradients_alone(FitOptions(lags=12), plan, 21, 60) is None
     assert saturated(FitOptions(), 1.9, 600) and not saturated(FitOptions(), 1.4, 600)
     assert not saturated(FitOptions(), 1.9, 100) and not saturated(FitOptions(ranking="combined"), 1.9, 600)
 
