@@ -11,9 +11,9 @@ from .results import Gradients, Needs
 MOST_ENTRIES = 2**18
 
 
-def worth(a: Tensor, b: Tensor) -> bool:
-    """a (N, M, K), b (K, Q)"""
-    return a.device.type == "cpu" and a.shape[0] * a.shape[1] * b.shape[1] <= MOST_ENTRIES
+def worth(a: Tensor, b: Tensor, tile: int) -> bool:
+    """a (N, M, K), b (K, Q). tile: entries that a tile may have, which one piece does not pass either."""
+    return a.device.type == "cpu" and a.shape[0] * a.shape[1] * b.shape[1] <= min(MOST_ENTRIES, tile)
 
 
 def l1(a: Tensor, b: Tensor, bias: Tensor | None, needs: Needs) -> tuple[Tensor, Gradients]:

@@ -219,7 +219,7 @@ def _windows(
 
     Values (N,), with scale their sum (1,); gradients a like `a`, b (1, K, Q), scale (N, K), bias (1, M, Q).
     """
-    small = scale is None and weights is None and forbidden is None and plain.worth(a, b)
+    small = scale is None and weights is None and forbidden is None and plain.worth(a, b, _tile_elements(a))
     if small and not int8.worth(a.shape[0] * a.shape[1], b.shape[0], b.shape[1], precision):
         return plain.l1(a, b, bias, needs)
     given = (a, b, scale, bias)
