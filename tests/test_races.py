@@ -82,8 +82,9 @@ def test_a_peer_has_a_process_of_its_own_that_ends_at_the_limit(racers):
     found = rows_of(["ridge VAR", "none"])
     assert found["ridge VAR, var", "last AUROC"] > 0.5
     assert found["none, var: KeyError: 'none'", "failed"] == 1
-    found = rows_of(["ridge VAR"], limit=0.0)
-    assert found == {("ridge VAR, var", "stopped at"): 0.0}
+    racers["extra trees"] = Racer(partial(endtoend.apart, "extra trees"), limited=True)
+    found = rows_of(["extra trees"], limit=0.001)
+    assert found == {("extra trees, var", "stopped at"): 0.001}
 
 
 def test_a_method_that_fails_or_does_not_fit_has_a_row_that_says_so_and_stops_nothing(racers):

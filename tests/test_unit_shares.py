@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ from grngc_fast.graph import UnitShares
 from grngc_fast.kernels.small_networks.levels import basis_of
 from grngc_fast.kernels.spline import own_values
 from grngc_fast.models import SetMLP
-from grngc_fast.scoring import unit_shares as scoring
 from grngc_fast.scoring.unit_shares import unit_shares
 from grngc_fast.series import Windows
 
@@ -50,6 +50,7 @@ def test_shares_are_the_parts_of_the_gradient_and_sum_to_one(
     n_splines: int, n_windows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     P, L, K = 7, 2, 4
+    scoring = importlib.import_module("grngc_fast.scoring.unit_shares")
     monkeypatch.setattr(scoring, "CHUNK_ELEMENTS", 3 * scoring.INPUT_NUMBERS * min(n_windows, 256) * K)
     model, windows = network(P, L, n_splines, K), Windows.from_trajectories([torch.randn(n_windows + L, P).numpy()], L)
     lag_scores = np.random.default_rng(0).random((P, P, L))
