@@ -21,7 +21,7 @@ from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selec
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names, check_values
 from .p_values import PValues, as_p_values
-from .sparse import SparseCausalGraph
+from .sparse import SparseCausalGraph, edges_of
 from .unit_shares import UnitShares, as_unit_shares
 
 # Beside the scores.
@@ -140,17 +140,7 @@ class CausalGraph(EdgeExports):
 
     def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:
         """These edges alone, as a graph of all series."""
-        shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
-        return SparseCausalGraph(
-            **chosen._asdict(),
-            names=self.names,
-            causes=self.causes,
-            n_lags=self.n_lags,
-            metadata=self.metadata,
-            unit_shares=shares,
-            p_values=self.p_values,
-            gradient=self.gradients_at(chosen.effect, chosen.cause),
-        )
+        return edges_of(self, chosen)
 
     def gradients_at(self, effect: NDArray[np.integer[Any]], cause: NDArray[np.integer[Any]]) -> Array | None:
         """(n,) mean absolute gradient of each pair, by number; None where these are the scores."""

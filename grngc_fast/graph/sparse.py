@@ -168,17 +168,7 @@ class SparseCausalGraph(EdgeExports):
 
     def of_edges(self, chosen: EdgeArrays) -> SparseCausalGraph:
         """These edges alone, as a graph of all series."""
-        shares = None if self.unit_shares is None else self.unit_shares.among(chosen.effect, chosen.cause)
-        return SparseCausalGraph(
-            **chosen._asdict(),
-            names=self.names,
-            causes=self.causes,
-            n_lags=self.n_lags,
-            metadata=self.metadata,
-            unit_shares=shares,
-            p_values=self.p_values,
-            gradient=self.gradients_at(chosen.effect, chosen.cause),
-        )
+        return edges_of(self, chosen)
 
     def _chosen(self, threshold: float | None, top_k: int | None, density: float | None, diagonal: bool) -> EdgeArrays:
         check_selection(threshold, top_k, density)
@@ -224,3 +214,18 @@ class SparseCausalGraph(EdgeExports):
             "p_values": PValues.from_arrays(arrays),
         }
         return cls(**columns, **head, n_lags=int(arrays["n_lags"]), gradient=arrays.get("gradient"), **further)
+
+
+def edges_of(graph: EdgeExports, chosen: EdgeArrays) -> SparseCausalGraph:
+    """These edges of a graph, as a graph of all its series."""
+    shares = None if graph.unit_shares is None else graph.unit_shares.among(chosen.effect, chosen.cause)
+    return SparseCausalGraph(
+        **chosen._asdict(),
+        names=graph.names,
+        causes=graph.causes,
+        n_lags=graph.n_lags,
+        metadata=graph.metadata,
+        unit_shares=shares,
+        p_values=graph.p_values,
+        gradient=graph.gradients_at(chosen.effect, chosen.cause),
+    )

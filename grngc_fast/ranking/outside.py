@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,6 +11,7 @@ from ..models import OwnPast, SetMLP
 from ..series import PreparedSeries
 from ..training.working_sets import SetData
 from ..training.working_sets.outside import evidence_outside
+from .rescored import by_lag, rescored
 
 # All pairs up to so many in a graph, and above it so many causes of each effect, or those of these pairs. Of Lorenz-96, P = 1000,
 # 300 steps, AUROC .889 without, .935, .944 and .962 with 64, 128 and all.
@@ -39,21 +38,15 @@ def with_outside(graph: CausalGraph, network: nn.Module, data: PreparedSeries) -
     residual = read.without_missing(torch.arange(len(read.y), device=read.y.device), read.y - forecast)
     evidence = _strongest(evidence_outside(read, own.columns, residual), max(FEWEST, PAIRS // max(1, len(read.y))))
     lagged = evidence.unflatten(1, (data.windows.n_lags, -1)).movedim(1, 2).cpu().numpy()
-    by_lag = graph.scores[:, :, None] if graph.lag_scores is None else graph.lag_scores
-    outside = (by_lag == 0) & (lagged > 0)
-    if not outside.any() or not by_lag.any():
+    gradients = by_lag(graph)
+    outside = (gradients == 0) & (lagged > 0)
+    if not outside.any() or not gradients.any():
         return graph
     largest = float(lagged[outside].max())
-    scale = BELOW * by_lag[by_lag > 0].min() / largest
-    ranked = np.where(outside, scale * lagged, by_lag).astype(graph.scores.dtype)
+    scale = BELOW * gradients[gradients > 0].min() / largest
+    ranked = np.where(outside, scale * lagged, gradients).astype(graph.scores.dtype)
     found = {"pairs": int(outside.sum()), "largest": round(largest, 4)}
-    return dataclasses.replace(
-        graph,
-        scores=ranked.max(-1),
-        lag_scores=None if graph.lag_scores is None else ranked,
-        gradients=graph.scores,
-        metadata={**graph.metadata, "ranking": {**graph.metadata["ranking"], "outside": found}},
-    )
+    return rescored(graph, ranked, {**graph.metadata["ranking"], "outside": found})
 
 
 def _strongest(evidence: Tensor, count: int) -> Tensor:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from .combination import Array, combined, placed_evidence
 from .lags import at_ranked_lags
 from .moments import Moments
 from .outside import with_outside
+from .rescored import by_lag, rescored
 from .rule import described, few, gradients_alone, saturated
 
 # AUROC / AUPRC of inclusion once, and twice: simulated networks of 100 genes with uneven out-degrees .802 / .220, .806 / .223,
@@ -45,15 +45,10 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
     data, plan, options : of the fit.
     """
     found = _combined(graph, network, data, plan, options)
-    dense = isinstance(found, CausalGraph) and options.scores_file is None
-    if (
-        plan.model != "sets"
-        or options.ranking == "gradients"
-        or not dense
-        or found.metadata["ranking"]["by"] == "combined"
-    ):
-        return found
-    return with_outside(cast(CausalGraph, found), network, data)
+    by_gradients = found.metadata["ranking"]["by"] == "gradients" and options.ranking != "gradients"
+    if plan.model == "sets" and by_gradients and options.scores_file is None and isinstance(found, CausalGraph):
+        return with_outside(found, network, data)
+    return found
 
 
 def _combined(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
@@ -97,7 +92,8 @@ class Gathered:
         """The graph with these scores."""
         scores = self.scores(weights)
         _place_own(scores, self.members["gradients"], self.pairs, graph)
-        return _ranked_by(graph, scores, {"by": "combined", "members": dict(weights), "causes": self.causes.settings()})
+        settings = {"by": "combined", "members": dict(weights), "causes": self.causes.settings()}
+        return rescored(graph, scores.astype(np.float32), settings)
 
 
 def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
@@ -111,34 +107,18 @@ def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
         "pairwise": evidence.pairwise(moments),
         "association": evidence.association(moments),
     }
-    by_lag = {name: of.unflatten(1, (windows.n_lags, edges.n_causes)).transpose(1, 2) for name, of in columns.items()}
-    members = {name: of.numpy() for name, of in by_lag.items()}
-    members["gradients"] = _by_lag(graph)
-    expected = torch.sigmoid(by_lag["inclusion"])
+    cubes = {name: of.unflatten(1, (windows.n_lags, edges.n_causes)).transpose(1, 2) for name, of in columns.items()}
+    members = {name: of.numpy() for name, of in cubes.items()}
+    members["gradients"] = np.asarray(by_lag(graph), dtype=np.float64)
+    expected = torch.sigmoid(cubes["inclusion"])
     # Where candidates differ causes have other chances of effects.
     effects = expected.sum((0, 2)) if edges.allowed is None else torch.zeros(edges.n_causes)
     return Gathered(members, pairs, CausePrior.of(effects), float(expected.sum((1, 2)).mean()))
 
 
-def _ranked_by(graph: CausalGraph, scores: Array, settings: dict[str, Any]) -> CausalGraph:
-    lagged = scores.astype(np.float32)
-    return dataclasses.replace(
-        graph,
-        scores=lagged.max(-1),
-        lag_scores=None if graph.lag_scores is None else lagged,
-        gradients=graph.scores,
-        metadata={**graph.metadata, "ranking": settings},
-    )
-
-
 def _with_metadata(graph: Graph, settings: dict[str, Any]) -> Graph:
     graph.metadata["ranking"] = settings
     return graph
-
-
-def _by_lag(graph: CausalGraph) -> Array:
-    found = graph.scores[:, :, None] if graph.lag_scores is None else graph.lag_scores
-    return np.asarray(found, dtype=np.float64)
 
 
 def _pairs(graph: CausalGraph, edges: CandidateEdges, n_lags: int) -> NDArray[np.bool_]:
