@@ -14,7 +14,7 @@ import math
 import multiprocessing
 import queue
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -187,6 +187,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--one-penalty", action="store_true", help="the published one alone, where no other gets there within the limit"
     )
+    parser.add_argument(
+        "--penalties", type=float, nargs="+", metavar="LAM", help="tried of component-wise networks (a decade about the published)"
+    )
     parser.add_argument("--memory", type=float, default=12.0, help="GiB of weights that are not tried (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the series and the methods (%(default)s)")
     add_plot_argument(parser, "endtoend.png", "AUROC and AUPRC against time, of all recorded rows,")
@@ -197,10 +200,19 @@ def run(args: argparse.Namespace) -> list[Row]:
     for n_series, system in itertools.product(args.series, args.systems):
         data = SYSTEMS[system](n_series, args.seed)
         for method in args.methods:
-            rows += race(method, system, data, args.seed, args.limit, args.memory * 2**30, args.one_penalty)
+            penalties = _penalties(RACERS[method], args.penalties, args.one_penalty)
+            rows += race(method, system, data, args.seed, args.limit, args.memory * 2**30, penalties)
     if args.plot:
         draw([*recorded(), *rows], args.plot)
     return rows
+
+
+def _penalties(racer: Racer, asked: Sequence[float] | None, one: bool) -> Sequence[float]:
+    if len(racer.penalties) == 1:
+        return racer.penalties
+    if asked:
+        return asked
+    return racer.penalties[len(racer.penalties) // 2 :][:1] if one else racer.penalties
 
 
 @dataclass(frozen=True)
@@ -213,7 +225,7 @@ class Look:
 
 
 def race(
-    method: str, system: str, data: Dataset, seed: int, limit: float, memory: float, one_penalty: bool = False
+    method: str, system: str, data: Dataset, seed: int, limit: float, memory: float, penalties: Sequence[float]
 ) -> list[Row]:
     """Rows of the run with the best penalty, and why a method has none or was stopped."""
     racer, series = RACERS[method], np.asarray(data.X)
@@ -225,7 +237,6 @@ def race(
     best: list[Look] = []
     chosen, stopped = math.nan, False
     course = partial(racer.course, limit) if racer.limited else racer.course
-    penalties = racer.penalties[len(racer.penalties) // 2 :][:1] if one_penalty else racer.penalties
     for lam in penalties:
         try:
             looks, cut = _looked_at(course(series, seed, lam), data, limit)

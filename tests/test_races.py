@@ -44,8 +44,9 @@ def racers(monkeypatch, data):
     return own
 
 
-def arguments(methods, limit, one_penalty=False):
+def arguments(methods, limit, one_penalty=False, penalties=None):
     given = {"series": [5], "systems": ["var"], "methods": methods, "limit": limit, "one_penalty": one_penalty}
+    given["penalties"] = penalties
     return argparse.Namespace(**given, memory=1.0, seed=1, plot=None)
 
 
@@ -74,6 +75,8 @@ def test_of_its_penalties_the_published_one_alone(racers, data):
     racers["three"] = Racer(lambda series, seed, lam: iter([(lam, data.truth.any(-1))]), (1.0, 2.0, 3.0))
     found = {row.metric: row.value for row in endtoend.run(arguments(["three"], 9.0, one_penalty=True))}
     assert found["penalty granted"] == found["seconds"] == 2.0
+    found = {row.metric: row.value for row in endtoend.run(arguments(["three"], 9.0, penalties=[3.0]))}
+    assert found["penalty granted"] == found["seconds"] == 3.0
 
 
 def test_a_peer_has_a_process_of_its_own_that_ends_at_the_limit(racers):
