@@ -55,7 +55,7 @@ class Racer:
 
     Attributes
     ----------
-    course : of series, a seed and a penalty to (seconds, scores), again and again.
+    course : of series, lags, a seed and a penalty to (seconds, scores), again and again.
     penalties : that it is granted the best of, the published one in the middle.
     bytes : that its weights, gradients and copies need at P series at least.
     limited : whether `course` keeps to the limit itself, which it takes before all else.
@@ -67,18 +67,18 @@ class Racer:
     limited: bool = False
 
 
-def once(score: Callable[[Series, int], Series]) -> Callable[[Series, int, float], Course]:
+def once(score: Callable[[Series, int, int], Series]) -> Callable[[Series, int, int, float], Course]:
     """A method with one result."""
 
-    def course(series: Series, seed: int, lam: float) -> Course:
+    def course(series: Series, lags: int, seed: int, lam: float) -> Course:
         started = time.perf_counter()
-        scores = score(series, seed)
+        scores = score(series, lags, seed)
         yield time.perf_counter() - started, scores
 
     return course
 
 
-def apart(name: str, limit: float, series: Series, seed: int, lam: float) -> Course:
+def apart(name: str, limit: float, series: Series, lags: int, seed: int, lam: float) -> Course:
     """A peer in a process of its own, which is ended at the limit.
 
     Raises
@@ -87,7 +87,9 @@ def apart(name: str, limit: float, series: Series, seed: int, lam: float) -> Cou
     """
     context = multiprocessing.get_context("spawn")
     answers: Any = context.Queue()
-    process = context.Process(target=_answer, args=(name, series, seed, torch.get_num_threads(), answers), daemon=True)
+    process = context.Process(
+        target=_answer, args=(name, series, lags, seed, torch.get_num_threads(), answers), daemon=True
+    )
     process.start()
     try:
         answers.get()
@@ -101,7 +103,7 @@ def apart(name: str, limit: float, series: Series, seed: int, lam: float) -> Cou
     yield seconds, scores
 
 
-def _answer(name: str, series: Series, seed: int, threads: int, answers: Any) -> None:
+def _answer(name: str, series: Series, lags: int, seed: int, threads: int, answers: Any) -> None:
     torch.set_num_threads(threads)
     # Of little, so that what it imports and compiles is there. What it may have against that, it says of the whole.
     with contextlib.suppress(Exception):
@@ -109,27 +111,28 @@ def _answer(name: str, series: Series, seed: int, threads: int, answers: Any) ->
     answers.put("ready")
     started = time.perf_counter()
     try:
-        scores = PEERS[name].score(series, 1, seed)
+        scores = PEERS[name].score(series, lags, seed)
         answers.put((time.perf_counter() - started, scores, ""))
     except Exception as error:  # of packages of others: it becomes a row
         answers.put((math.nan, None, f"{type(error).__name__}: {error}"))
 
 
-def ours(series: Series, seed: int, **options: Any) -> Series:
-    found: Series = GRNGC(**options, random_state=seed).fit(series).scores_
+def ours(series: Series, lags: int, seed: int, **options: Any) -> Series:
+    found: Series = GRNGC(lags=lags, **options, random_state=seed).fit(series).scores_
     return found
 
 
-def by_cmlp(kind: type[Any], series: Series, seed: int, lam: float) -> Course:
-    windows = prepare(series, CMLP["lags"]).windows
+def by_cmlp(kind: type[Any], series: Series, lags: int, seed: int, lam: float) -> Course:
+    lags = max(lags, CMLP["lags"])
+    windows = prepare(series, lags).windows
     x, y = windows.inputs(), windows.targets()
     torch.manual_seed(seed)
-    model = kind(y.shape[1], CMLP["lags"], CMLP["hidden"])
+    model = kind(y.shape[1], lags, CMLP["hidden"])
     settings = Ista(lam, CMLP["ridge"], CMLP["rate"], CMLP["kind"], check_every=_looks(y.shape[1]))
     yield from _told(train(model, x, y, settings))
 
 
-def by_clstm(kind: type[Any], series: Series, seed: int, lam: float) -> Course:
+def by_clstm(kind: type[Any], series: Series, lags: int, seed: int, lam: float) -> Course:
     scaled = torch.as_tensor((series - series.mean(0)) / series.std(0), dtype=torch.float32)
     x, y = clstm.stretches(scaled, CLSTM["context"])
     torch.manual_seed(seed)
@@ -138,10 +141,11 @@ def by_clstm(kind: type[Any], series: Series, seed: int, lam: float) -> Course:
     yield from _told(train(model, x, y, settings))
 
 
-def by_authors(kind: str, series: Series, seed: int, lam: float) -> Course:
-    windows = prepare(series, 1).windows
-    model = official.network(kind, series.shape[1], seed)
-    yield from _told(official.train(model, windows.inputs(), windows.targets()))
+def by_authors(kind: str, series: Series, lags: int, seed: int, lam: float) -> Course:
+    windows, n_series = prepare(series, lags).windows, series.shape[1]
+    model = official.network(kind, n_series, seed, lags)
+    for seconds, scores in _told(official.train(model, windows.inputs(), windows.targets())):
+        yield seconds, scores.reshape(n_series, lags, n_series).max(1)
 
 
 def _looks(n_series: int) -> int:
@@ -188,7 +192,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--one-penalty", action="store_true", help="the published one alone, where no other gets there within the limit"
     )
     parser.add_argument(
-        "--penalties", type=float, nargs="+", metavar="LAM", help="tried of component-wise networks (a decade about the published)"
+        "--penalties",
+        type=float,
+        nargs="+",
+        metavar="LAM",
+        help="tried of component-wise networks (a decade about the published)",
     )
     parser.add_argument("--memory", type=float, default=12.0, help="GiB of weights that are not tried (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the series and the methods (%(default)s)")
@@ -229,7 +237,8 @@ def race(
 ) -> list[Row]:
     """Rows of the run with the best penalty, and why a method has none or was stopped."""
     racer, series = RACERS[method], np.asarray(data.X)
-    size = {"P": data.table.n_series, "L": 1, "H": 0, "N": len(series) - 1, "seed": seed}
+    lags = data.truth.shape[2] if data.truth is not None and data.truth.ndim == 3 else 1
+    size = {"P": data.table.n_series, "L": lags, "H": 0, "N": len(series) - lags, "seed": seed}
     label = f"{method}, {system}"
     if racer.bytes(size["P"]) > memory:
         print(f"{label}, P={size['P']}: weights, gradients and copies need {racer.bytes(size['P']) / 2**30:.0f} GiB")
@@ -239,7 +248,7 @@ def race(
     course = partial(racer.course, limit) if racer.limited else racer.course
     for lam in penalties:
         try:
-            looks, cut = _looked_at(course(series, seed, lam), data, limit)
+            looks, cut = _looked_at(course(series, lags, seed, lam), data, limit)
         except TimeoutError as error:
             print(f"{label}, P={size['P']}: {error}", flush=True)
             return [Row(label, **size, metric="stopped at", value=limit, unit="s")]
@@ -301,8 +310,8 @@ def recorded() -> list[Row]:
     """Rows of earlier runs, the last of each method, system and size."""
     last: dict[tuple[str, str], tuple[str, list[Row]]] = {}
     for row in read() if RESULTS.exists() else ():
-        system = row["method"].rpartition(", ")[2].partition(":")[0]
-        if system not in SYSTEMS:
+        method, _, system = row["method"].partition(":")[0].rpartition(", ")
+        if method not in RACERS or system not in SYSTEMS:
             continue
         key, run_ = (row["method"], row["P"]), row["commit"] + row["date"]
         if last.get(key, ("", []))[0] != run_:

@@ -10,6 +10,7 @@ import argparse
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from .accuracy import tables as accuracy
@@ -162,36 +163,33 @@ def drop_in(recorded: Recorded) -> str:
 
 
 def races(recorded: Recorded) -> str:
-    """Time until AUROC and AUPRC have passed .95, and what there was at the end."""
-    from .endtoend import RACERS, SYSTEMS
+    """Time until AUROC and AUPRC have passed .95, and what there was at the end; a table to each system."""
+    from .endtoend import RACERS
 
-    columns = [(P, system) for P in (20, 100, 300, 1000) for system in SYSTEMS if _raced(recorded, P, system)]
-    rows = []
-    for method in RACERS:
-        cells = [_race_cell(recorded, f"{method}, {system}", P) for P, system in columns]
-        if any(cells):
-            rows.append([method, *cells])
-    return table(["", *(f"{system}, {P}" for P, system in columns)], rows)
-
-
-def _raced(recorded: Recorded, P: int, system: str) -> bool:
-    return recorded.get(f"grngc_fast, {system}", "last AUROC", P) is not None
+    parts = []
+    for system, title, lags in (("lorenz96 F=10", "F = 10", 1), ("lorenz96 F=40", "F = 40", 1), ("var", "VAR", 3)):
+        sizes = [P for P in (20, 100, 300, 1000) if recorded.get(f"grngc_fast, {system}", "last AUROC", P, L=lags)]
+        cells = {name: [_race_cell(recorded, f"{name}, {system}", P, lags) for P in sizes] for name in RACERS}
+        rows = [[name, *found] for name, found in cells.items() if any(found)]
+        if rows:
+            parts.append(table([title, *(f"{P:,} series" for P in sizes)], rows))
+    return "\n".join(parts)
 
 
-def _race_cell(recorded: Recorded, method: str, P: int) -> str:
-    times = [recorded.get(method, f"time to {metric} 0.95", P) for metric in ("AUROC", "AUPRC")]
-    missing = recorded.get(method, "not run: needs memory", P)
+def _race_cell(recorded: Recorded, method: str, P: int, lags: int) -> str:
+    get = partial(recorded.get, method, P=P, L=lags)
+    times = [get(f"time to {metric} 0.95") for metric in ("AUROC", "AUPRC")]
+    missing, stopped = get("not run: needs memory"), get("stopped at")
     if missing is not None:
         return f"needs {missing.value:.0f} GiB"
+    ended = "" if stopped is None else f"stopped at {seconds(Figure(stopped.value, False))}"
     if None in times:
-        stopped = recorded.get(method, "stopped at", P)
-        return "" if stopped is None else f"(none, stopped at {seconds(Figure(stopped.value, False))})"
-    best = [recorded.get(method, f"best {metric}", P) for metric in ("AUROC", "AUPRC")]
+        return ended and f"(none, {ended})"
+    best = [get(f"best {metric}") for metric in ("AUROC", "AUPRC")]
     found = " / ".join(share(figure.value, 3) for figure in best if figure is not None)
     latest = max(figure.value for figure in times if figure is not None)
     if math.isinf(latest):
-        stopped = recorded.get(method, "stopped at", P)
-        return f"({found}" + (f", stopped at {seconds(Figure(stopped.value, False))})" if stopped is not None else ")")
+        return f"({_joined([found, ended])})"
     return f"**{seconds(Figure(latest, False))}**, {found}"
 
 

@@ -26,18 +26,18 @@ def racers(monkeypatch, data):
     truth = data.truth.any(-1).astype(float)
     noise = np.random.default_rng(0).random(truth.shape)
 
-    def improving(series, seed, lam):
+    def improving(series, lags, seed, lam):
         for steps in range(1, 6):
             yield float(steps), noise + lam * (steps >= 3) * truth
 
-    def unwell(series, seed):
+    def unwell(series, lags, seed):
         raise ValueError("not for these series")
 
     own = {
-        "at once": Racer(once(lambda series, seed: truth)),
+        "at once": Racer(once(lambda series, lags, seed: truth)),
         "slowly": Racer(improving, (0.1, 10.0)),
         "unwell": Racer(once(unwell)),
-        "large": Racer(once(lambda series, seed: truth), bytes=lambda p: 2.0**40),
+        "large": Racer(once(lambda series, lags, seed: truth), bytes=lambda p: 2.0**40),
     }
     monkeypatch.setattr(endtoend, "RACERS", own)
     monkeypatch.setattr(endtoend, "SYSTEMS", {"var": lambda p, seed: data})
@@ -72,7 +72,7 @@ def test_a_run_ends_at_its_limit(racers):
 
 
 def test_of_its_penalties_the_published_one_alone(racers, data):
-    racers["three"] = Racer(lambda series, seed, lam: iter([(lam, data.truth.any(-1))]), (1.0, 2.0, 3.0))
+    racers["three"] = Racer(lambda series, lags, seed, lam: iter([(lam, data.truth.any(-1))]), (1.0, 2.0, 3.0))
     found = {row.metric: row.value for row in endtoend.run(arguments(["three"], 9.0, one_penalty=True))}
     assert found["penalty granted"] == found["seconds"] == 2.0
     found = {row.metric: row.value for row in endtoend.run(arguments(["three"], 9.0, penalties=[3.0]))}
@@ -110,7 +110,7 @@ def test_the_race_is_drawn_with_what_was_recorded(racers, tmp_path, monkeypatch)
 @pytest.mark.parametrize("name", [n for n, racer in endtoend.RACERS.items() if "kan" not in n and not racer.limited])
 def test_every_racer_starts(name, data, monkeypatch):
     monkeypatch.setattr(endtoend, "_looks", lambda n_series: 1)
-    course = endtoend.RACERS[name].course(np.asarray(data.X)[:120], 0, endtoend.RACERS[name].penalties[0])
+    course = endtoend.RACERS[name].course(np.asarray(data.X)[:120], 2, 0, endtoend.RACERS[name].penalties[0])
     try:
         seconds, scores = next(course)
     except ImportError as error:
