@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -49,29 +50,37 @@ def condition(half: HalfInputs, members: Sequence[int], own: Tensor) -> Conditio
     ----------
     members : inputs, the most important first. own : (N, L) the target's own past, which is always read.
     """
-    x, ranks, n_series = half.standard, half.ranks, half.n_series
-    pieces: list[tuple[Tensor, tuple[int, ...]]] = [(torch.ones_like(x[:, 0]), ())]
-    pieces += [(column, ()) for column in own.T]
-    pieces += [(x[:, j], (j,)) for j in members]
-    further: list[tuple[int, Tensor, tuple[int, ...]]] = []
-    for place, lag in enumerate(own.T[:1]):
-        further.append((place, lag.square(), ()))
-        further += [(place + 1, torch.cos(torch.pi * f * half.rank_of(lag)), ()) for f in FREQUENCIES]
-    for place, j in enumerate(members, 1):
-        further.append((2 * place + 1, x[:, j].square(), (j,)))
-        further += [(2 * place + f, torch.cos(torch.pi * f * ranks[:, j]), (j,)) for f in FREQUENCIES]
-    several: list[tuple[Tensor, tuple[int, ...]]] = [
-        (own[:, 0], ()),
-        *((x[:, j], (j,)) for j in members[: IN_PRODUCTS - 1]),
-    ]
-    for a, (first, of_first) in enumerate(several):
-        for b, (second, of_second) in enumerate(several[:a]):
-            further.append((2 * (a + b), first * second, (*of_first, *of_second)))
-    further.sort(key=lambda piece: piece[0])
-    room = max(0, most_functions(len(x)) - len(pieces))
-    pieces += [(column, of) for _, column, of in further[:room]]
-    reads = torch.zeros(len(pieces), n_series, dtype=torch.bool, device=x.device)
-    for row, (_, of) in enumerate(pieces):
-        for j in of:
-            reads[row, j % n_series] = True
-    return Condition(torch.stack([column for column, _ in pieces], 1), reads)
+    at, n_lags = list(members), own.shape[1]
+    linear = torch.cat([torch.ones_like(own[:, :1]), own, half.standard[:, at]], 1)
+    # The latest of its own past and the members, of which there are functions.
+    inputs = torch.cat([own[:, :1], half.standard[:, at]], 1)
+    ranks = torch.cat([half.rank_of(own[:, 0])[:, None], half.ranks[:, at]], 1)
+    products, cosines = _further(len(at), max(0, most_functions(len(own)) - linear.shape[1]))
+    first, second = ([pair[k] for pair in products] for k in (0, 1))
+    of, frequency = [c[0] for c in cosines], linear.new_tensor([c[1] for c in cosines])
+    functions = torch.cat(
+        [linear, inputs[:, first] * inputs[:, second], torch.cos(ranks[:, of] * (torch.pi * frequency))], 1
+    )
+    reads = torch.zeros(functions.shape[1], half.n_series, dtype=torch.bool, device=own.device)
+    rows = [*range(1 + n_lags, linear.shape[1]), *range(linear.shape[1], len(reads))]
+    places = [[k] for k in range(1, 1 + len(at))] + [list(pair) for pair in products] + [[c] for c in of]
+    pairs = [(row, at[k - 1] % half.n_series) for row, some in zip(rows, places, strict=True) for k in some if k]
+    if pairs:
+        reads[tuple(torch.tensor(pairs, device=own.device).T)] = True
+    return Condition(functions, reads)
+
+
+@cache
+def _further(n_members: int, room: int) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
+    """Products of two inputs and cosines (input, frequency), the first so many: input 0 is the own past, the others members."""
+    ordered: list[tuple[int, str, tuple[int, int]]] = [(0, "product", (0, 0))]
+    ordered += [(1, "cosine", (0, f)) for f in FREQUENCIES]
+    for place in range(1, 1 + n_members):
+        ordered.append((2 * place + 1, "product", (place, place)))
+        ordered += [(2 * place + f, "cosine", (place, f)) for f in FREQUENCIES]
+    for a in range(min(IN_PRODUCTS, 1 + n_members)):
+        ordered += [(2 * (a + b), "product", (a, b)) for b in range(a)]
+    ordered.sort(key=lambda one: one[0])
+    kept = ordered[:room]
+    products, cosines = (tuple(pair for _, own, pair in kept if own == kind) for kind in ("product", "cosine"))
+    return products, cosines

@@ -17,6 +17,7 @@ from ..planning import FitOptions, Plan, refitted, scored_part
 from ..planning.machine import as_bytes, available_memory, shown
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
+from ..training.threads import in_threads
 from ..training.working_sets.features import standard
 from .condition import condition, most_inputs
 from .explained import Explained
@@ -123,15 +124,16 @@ def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Str
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
     sizes = [n_lags * count for count in _group_sizes(n_lags)]
     inputs = [HalfInputs.of(half, n_causes) for half in halves]
-    result = torch.ones(len(rows), n_causes, dtype=torch.float64)
     tile = max(1, TILE_NUMBERS // (n_causes * sum(sizes) ** 2))
-    for start in range(0, len(rows), tile):
-        some = rows[start : start + tile].tolist()
+
+    def work(some: Tensor) -> Tensor:
         parts = []
         for half, x, strongest in zip(halves, inputs, found, strict=True):
-            parts.append(scores(x, [_explained(half, x, strongest[target], target) for target in some]))
-        result[start : start + tile] = p_values(parts[0] + parts[1], sizes).cpu()
-    return result
+            parts.append(scores(x, [_explained(half, x, strongest[target], target) for target in some.tolist()]))
+        return p_values(parts[0] + parts[1], sizes).cpu()
+
+    tiles = in_threads(work, list(rows.split(tile)), data.windows.steps.device)
+    return torch.cat([torch.ones(0, n_causes, dtype=torch.float64), *tiles])
 
 
 def _group_sizes(n_lags: int) -> tuple[int, int, int]:

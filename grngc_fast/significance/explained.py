@@ -55,7 +55,7 @@ class Explained:
         y, n_windows = y.nan_to_num(), int(there.sum())
         residual = y - basis @ (basis.T @ y)
         # Of a deterministic system it is next to nothing.
-        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(1e-300)
+        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(1e-12)
         leverage, partners = basis.square().sum(1), partners * there
         return cls(phi, known.reads, root, basis, y / unit, residual / unit, leverage, partners, members, n_windows)
 

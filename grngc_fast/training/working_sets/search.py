@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -14,6 +11,7 @@ from tqdm.auto import tqdm
 from ...distributed import World
 from ...series import CandidateEdges, Windows
 from ..history import ACTIVE_SHARE
+from ..threads import in_threads
 from .data import SetData
 from .options import SetOptions
 from .screen import ALWAYS_PAIRS, strongest
@@ -21,8 +19,6 @@ from .sets import WorkingSets
 from .state import SetState
 from .tile import judged, strongest_inputs, take_round, without
 
-Given = TypeVar("Given")
-Found = TypeVar("Found")
 # Targets to a tile, of training and of screens, at least and at most: buffers that stay in a core's cache; on a GPU, where every
 # target is a program of one kernel and 1188 run at a time (H100, 528 with splines), many (not measured).
 FEWEST, TILE, GPU_TILE = 16, 125, 16384
@@ -119,7 +115,7 @@ class _Search:
             # Made once, before several threads ask for it.
             _ = self._data.screen
         self._pairs = self._pairs or self._pairs_matter()
-        found = _threaded(work, mine, self._data.y.device)
+        found = in_threads(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
         taken = steps + (self.path[-1][0] if self.path else 0)
         strength, error = self.state.strength, float(self.state.error.mean())
@@ -134,7 +130,7 @@ class _Search:
             return False
         n, device = len(self.active), self.active.device
         some = self.active[torch.linspace(0, n - 1, min(n, PAIR_TARGETS), device=device).long()]
-        found = _threaded(self._with_pairs, list(some.split(PAIR_TARGETS // 4)), device)
+        found = in_threads(self._with_pairs, list(some.split(PAIR_TARGETS // 4)), device)
         return sum(found) >= FEWEST_WITH_PAIRS
 
     def _with_pairs(self, targets: Tensor) -> int:
@@ -160,20 +156,3 @@ class _Search:
             return list(ordered.split(max(1, min(GPU_TILE, GPU_NUMBERS // (n_windows * width)))))
         largest = min(TILE, TILE_NUMBERS // n_windows, max(FEWEST, -(-len(ordered) // 2)))
         return list(ordered.split(max(1, largest)))
-
-
-def _threaded(work: Callable[[Given], Found], tiles: list[Given], device: torch.device) -> list[Found]:
-    # One thread of torch's to a tile: threads that share a small product wait for one another, a hundredfold where another
-    # process has their core.
-    threads = torch.get_num_threads()
-    count = threads if device.type == "cpu" else 1
-    with ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        try:
-            return list(pool.map(work, tiles))
-        except BaseException:
-            # Of an interrupt too: tiles that have not begun are not waited for.
-            pool.shutdown(cancel_futures=True)
-            raise
-        finally:
-            # What the threads set is torch's default for every thread to come.
-            torch.set_num_threads(threads)
