@@ -295,8 +295,23 @@ def test_a_network_that_explains_more_is_left_alone() -> None:
 def test_a_named_model_is_combined_when_asked_for() -> None:
     found = GRNGC("mlp", ranking="combined", **QUICK).fit(chain(60))
     assert found.graph_.metadata["ranking"]["by"] == "combined"
-    with pytest.raises(InputError, match="ranking='best' is unknown; use one of 'auto', 'combined', 'gradients'"):
+    with pytest.raises(
+        InputError, match="ranking='best' is unknown; use one of 'auto', 'combined', 'evidence', 'gradients'"
+    ):
         GRNGC(ranking="best").fit(chain(60))
+
+
+def test_the_odds_of_causes_alone_can_be_left_out(regulated: GRNGC) -> None:
+    alone = GRNGC(**QUICK, ranking="evidence").fit(chain())
+    told, with_causes = alone.graph_.metadata["ranking"], regulated.graph_.metadata["ranking"]
+    assert with_causes["causes"]["used"]
+    assert told == {**with_causes, "causes": {"used": False, "reason": "left out as asked for"}}
+    np.testing.assert_array_equal(alone.gradients_, regulated.gradients_)
+    between = ~np.eye(6, dtype=bool)
+    odds = np.log(np.expm1(regulated.scores_.astype(float))) - np.log(np.expm1(alone.scores_.astype(float)))
+    of_causes = np.array([odds[between[:, cause], cause] for cause in range(6)])
+    assert np.ptp(of_causes, axis=1).max() < 1e-3
+    assert of_causes[0].mean() > 0.5 > 0 > of_causes[1:].mean(1).max()
 
 
 def test_regulators_beside_an_own_past() -> None:

@@ -254,8 +254,9 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--ranking",
             choices=RANKINGS,
             default=defaults["ranking"],
-            help="what edges are ranked by: the network's gradients, or these and other evidence combined; auto combines where"
-            " windows are few and dependence is about linear (%(default)s)",
+            help="what edges are ranked by: the network's gradients, or these and other evidence combined, with what a cause's"
+            " other effects say of one more or (evidence) without it; auto combines where windows are few and dependence is"
+            " about linear (%(default)s)",
         )
         parser.add_argument(
             "--memory-limit", metavar="SIZE", help="refuse a fit that needs more, as 4GiB (what the machine has)"

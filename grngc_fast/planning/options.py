@@ -18,7 +18,7 @@ from ..series.treatment import Treatment
 from .machine import as_bytes
 
 MODELS = ("auto", *FORECASTERS)
-RANKINGS = ("auto", "combined", "gradients")
+RANKINGS = ("auto", "combined", "evidence", "gradients")
 MAX_HIDDEN = 2**20
 
 

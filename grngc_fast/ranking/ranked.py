@@ -36,8 +36,8 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
     """The graph with scores that combine evidence, and the gradients kept beside them; or as it was.
 
     `metadata["ranking"]` says "by" what edges are ranked, "combined" or "gradients"; of the first the weights of the "members"
-    and what the "causes" were found to be (`CausePrior`), of the second the "reason". Of gradients of working sets the inputs
-    "outside" of each are ranked below them (`with_outside`), unless gradients were asked for.
+    and what the "causes" were found to be (`CausePrior`) or why they are left out, of the second the "reason". Of gradients of
+    working sets the inputs "outside" of each are ranked below them (`with_outside`), unless gradients were asked for.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def _combined(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan
     if saturated(options, found.causes_of_a_target, len(windows)):
         return _with_metadata(graph, described("targets have more clear causes than two"))
     weights = WEIGHTS_OF_FEW if few(n_inputs, len(windows)) else WEIGHTS
-    return at_ranked_lags(found.ranked(graph, weights), graph, network, data)
+    return at_ranked_lags(found.ranked(graph, weights, options.ranking != "evidence"), graph, network, data)
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,12 @@ class Gathered:
         log_odds = self.causes.log_odds.numpy() * with_causes
         return combined([self.members[name] for name in weights], list(weights.values()), log_odds, self.pairs)
 
-    def ranked(self, graph: CausalGraph, weights: Mapping[str, float]) -> CausalGraph:
+    def ranked(self, graph: CausalGraph, weights: Mapping[str, float], with_causes: bool = True) -> CausalGraph:
         """The graph with these scores."""
-        scores = self.scores(weights)
+        scores = self.scores(weights, with_causes)
         _place_own(scores, self.members["gradients"], self.pairs, graph)
-        settings = {"by": "combined", "members": dict(weights), "causes": self.causes.settings()}
+        causes = self.causes.settings() if with_causes else {"used": False, "reason": "left out as asked for"}
+        settings = {"by": "combined", "members": dict(weights), "causes": causes}
         return rescored(graph, scores.astype(np.float32), settings)
 
 
