@@ -16,6 +16,7 @@ from pathlib import Path
 from .accuracy import tables as accuracy
 from .numbers import unmarked, with_numbers
 from .recorded import Figure, Recorded, memory, quality, seconds, share, times
+from .regret.tables import regret
 from .results import RESULTS, Row
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -285,5 +286,6 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "races": races,
     "growth": growth,
     "growth-of-more": growth_of_more,
+    "regret": regret,
     **accuracy.TABLES,
 }
