@@ -91,11 +91,13 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     ranking : what edges are ranked by. "gradients": the mean absolute gradients alone. "combined": those, the posterior odds of a
         cause among sets of at most two, and pairwise Granger causality, of few series association too, with the
         odds of a cause that has more effects than others (`grngc_fast.ranking`): where windows are few for the inputs each
-        of them has errors of its own. "evidence": combined without these odds, for whoever counts the effects of causes, so
-        that each pair is ranked by what is known of it alone. "auto" combines where model is "auto" and its network explains no
-        more than linear forecasters do, unless windows bear more than two causes of a target; elsewhere inputs outside of working
-        sets, whose gradient is 0, are ranked below all others by their evidence. `graph_.metadata["ranking"]` says which, and
-        why. Never with `edges_per_target` or `scores_file`; not combined above 4096 inputs.
+        of them has errors of its own; and where little is left of lags and most within a step, as of series sampled more slowly
+        than they act, what is new in both at the same step, which has no direction. "evidence": combined without these odds, for
+        whoever counts the effects of causes, so that each pair is ranked by what is known of it alone. "auto" combines where
+        model is "auto" and its network explains no more than linear forecasters do, unless windows bear more than two causes of a
+        target; elsewhere inputs outside of working sets, whose gradient is 0, are ranked below all others by their evidence.
+        `graph_.metadata["ranking"]` says which, and why. Never with `edges_per_target` or `scores_file`; not combined above 4096
+        inputs.
     memory_limit : bytes, or a text such as "4GiB", that a fit may need (`grngc_fast.estimate_memory`); None for what there is.
         A fit that needs more is refused before its training.
     model_options : further arguments of the named model, such as {"residual": True, "layer_norm": True} of "mlp", {"grid": 8,

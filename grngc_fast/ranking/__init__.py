@@ -5,6 +5,7 @@ from .combination import combined
 from .evidence import association, inclusion, pairwise
 from .moments import Moments
 from .ranked import WEIGHTS, WEIGHTS_OF_FEW, Gathered, gather, ranked
+from .same_step import SameStep
 
 __all__ = [
     "WEIGHTS",
@@ -12,6 +13,7 @@ __all__ = [
     "CausePrior",
     "Gathered",
     "Moments",
+    "SameStep",
     "association",
     "combined",
     "gather",

@@ -23,6 +23,7 @@ from .moments import Moments
 from .outside import with_outside
 from .rescored import by_lag, rescored
 from .rule import described, few, gradients_alone, saturated
+from .same_step import SameStep
 
 # AUROC / AUPRC of inclusion once, and twice: simulated networks of 100 genes with uneven out-degrees .802 / .220, .806 / .223,
 # with even ones .769 / .183, .772 / .190, with more windows .943 / .516, .944 / .523; of DREAM .785 / .234, .786 / .236.
@@ -36,8 +37,9 @@ def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, o
     """The graph with scores that combine evidence, and the gradients kept beside them; or as it was.
 
     `metadata["ranking"]` says "by" what edges are ranked, "combined" or "gradients"; of the first the weights of the "members"
-    and what the "causes" were found to be (`CausePrior`) or why they are left out, of the second the "reason". Of gradients of
-    working sets the inputs "outside" of each are ranked below them (`with_outside`), unless gradients were asked for.
+    and what the "causes" (`CausePrior`) were found to be, or why they are left out, and the "same_step" (`SameStep`); of the
+    second the "reason". Of gradients of working sets the inputs "outside" of each are ranked below them (`with_outside`), unless
+    gradients were asked for.
 
     Parameters
     ----------
@@ -76,12 +78,19 @@ class Gathered:
     pairs : (E, C, L) boolean, pairs of different series that may be edges.
     causes : what is known of the numbers of their effects.
     causes_of_a_target : expected, of at most two.
+    same_step : how much lies within a step; a member of that name where it has a weight.
     """
 
     members: dict[str, Array]
     pairs: NDArray[np.bool_]
     causes: CausePrior
     causes_of_a_target: float
+    same_step: SameStep
+
+    def beside_the_same_step(self, weights: Mapping[str, float]) -> dict[str, float]:
+        """The weights, and that of the same step where it has one."""
+        share = self.same_step.weight
+        return {**weights, **({"same_step": sum(weights.values()) * share / (1 - share)} if share else {})}
 
     def scores(self, weights: Mapping[str, float], with_causes: bool = True) -> Array:
         """(E, C, L), of the members that have a weight; see `combined`."""
@@ -90,10 +99,15 @@ class Gathered:
 
     def ranked(self, graph: CausalGraph, weights: Mapping[str, float], with_causes: bool = True) -> CausalGraph:
         """The graph with these scores."""
+        weights = self.beside_the_same_step(weights)
         scores = self.scores(weights, with_causes)
         _place_own(scores, self.members["gradients"], self.pairs, graph)
-        causes = self.causes.settings() if with_causes else {"used": False, "reason": "left out as asked for"}
-        settings = {"by": "combined", "members": dict(weights), "causes": causes}
+        settings = {
+            "by": "combined",
+            "members": {name: round(weight, 4) for name, weight in weights.items()},
+            "causes": self.causes.settings() if with_causes else {"used": False, "reason": "left out as asked for"},
+            "same_step": self.same_step.settings(),
+        }
         return rescored(graph, scores.astype(np.float32), settings)
 
 
@@ -114,7 +128,10 @@ def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
     expected = torch.sigmoid(cubes["inclusion"])
     # Where candidates differ causes have other chances of effects.
     effects = expected.sum((0, 2)) if edges.allowed is None else torch.zeros(edges.n_causes)
-    return Gathered(members, pairs, CausePrior.of(effects), float(expected.sum((1, 2)).mean()))
+    same_step = SameStep.of(windows, cubes["pairwise"], pairs, torch.from_numpy(_effect_of(edges)))
+    if same_step.evidence is not None:
+        members["same_step"] = np.repeat(same_step.evidence[:, :, None], windows.n_lags, axis=2)
+    return Gathered(members, pairs, CausePrior.of(effects), float(expected.sum((1, 2)).mean()), same_step)
 
 
 def _with_metadata(graph: Graph, settings: dict[str, Any]) -> Graph:
@@ -135,6 +152,12 @@ def _own_inputs(edges: CandidateEdges) -> NDArray[np.int64]:
     """(E,) place of each effect among the series that are read; -1 where it is not."""
     place = {int(column): i for i, column in reversed(list(enumerate(edges.inputs)))}
     return np.array([place.get(int(column), -1) for column in edges.effects], dtype=np.int64)
+
+
+def _effect_of(edges: CandidateEdges) -> NDArray[np.int64]:
+    """(C,) which effect each cause is; -1 for none."""
+    place = {int(column): i for i, column in enumerate(edges.effects)}
+    return np.array([place.get(int(column), -1) for column in edges.inputs[: edges.n_causes]], dtype=np.int64)
 
 
 def _place_own(scores: Array, gradients: Array, pairs: NDArray[np.bool_], graph: CausalGraph) -> None:
