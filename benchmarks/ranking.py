@@ -18,6 +18,8 @@ from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, gather
 from grngc_fast.series import prepare
 
 from .accuracy import DATA, Case, cases
+from .accuracy.cases import title_of
+from .recorded import Recorded, share
 from .results import Row, of_draws
 
 SETS = (
@@ -121,3 +123,18 @@ def measure(case: Case, seeds: int, rules: list[str]) -> list[Row]:
         print(f"{own[0].method}: AUROC {own[0].value:.4f} AUPRC {own[1].value:.4f}", flush=True)
         rows += own
     return rows
+
+
+def by_rule(recorded: Recorded) -> str:
+    """AUROC / AUPRC, a rule a row, of the sets that were recorded."""
+    titles = [*(case.title for case in SIMULATED.values()), *map(title_of, SETS)]
+    cells = {(rule, title): _areas(recorded, rule, title) for rule in RULES for title in titles}
+    shown = [title for title in titles if any(cells[rule, title] for rule in RULES)]
+    rows = [[rule, *(cells[rule, title] for title in shown)] for rule in RULES]
+    drawn = [["ranked by", *shown], ["---"] * (len(shown) + 1), *(row for row in rows if any(row[1:]))]
+    return "".join("| " + " | ".join(row) + " |\n" for row in drawn)
+
+
+def _areas(recorded: Recorded, rule: str, title: str) -> str:
+    found = recorded.of_method(f"ranking by {rule}, {title}")
+    return " / ".join(share(found[metric].mean.value, 3) for metric in METRICS if metric in found)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from .accuracy import tables as accuracy
 from .numbers import unmarked, with_numbers
+from .ranking import by_rule
 from .recorded import Figure, Recorded, memory, quality, seconds, share, times
 from .regret.tables import regret
 from .results import RESULTS, Row
@@ -286,6 +287,7 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "races": races,
     "growth": growth,
     "growth-of-more": growth_of_more,
+    "ranking": by_rule,
     "regret": regret,
     **accuracy.TABLES,
 }

@@ -26,6 +26,7 @@ from benchmarks import (
     sets_step,
 )
 from benchmarks.__main__ import main
+from benchmarks.recorded import Recorded
 from benchmarks.results import COLUMNS, Row, circumstances, read, record, show
 from grngc_fast import GRNGC
 from grngc_fast.models import MLP, SetMLP
@@ -371,3 +372,15 @@ def test_rules_of_a_ranking_are_rows_of_their_own(monkeypatch, tmp_path):
     monkeypatch.setitem(ranking.SIMULATED, "small", small)
     options = argparse.Namespace(seeds=1, data=tmp_path, sets=["small"], rules=["pairwise"])
     assert [row.metric for row in ranking.run(options)] == ["AUROC", "AUPRC"]
+
+
+def test_rules_of_a_ranking_are_the_rows_of_a_table():
+    given = {"P": "8", "L": "1", "N": "60", "busy": ""}
+    rows = [
+        {**given, "method": f"ranking by {rule}, {title}", "metric": metric, "value": str(value)}
+        for rule, title, value in (("all", "sos", 0.75), ("default", "sos", 0.5), ("all", "genes P=100", 0.25))
+        for metric, value in (("AUROC", value), ("AUPRC", value / 2))
+    ]
+    drawn = ranking.by_rule(Recorded(rows)).splitlines()
+    assert drawn[0] == "| ranked by | genes P=100 | sos |"
+    assert drawn[2:] == ["| all | .250 / .125 | .750 / .375 |", "| default |  | .500 / .250 |"]
