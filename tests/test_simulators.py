@@ -45,6 +45,26 @@ def test_lorenz_integration_is_of_fourth_order() -> None:
     assert 12 < ratio < 20
 
 
+def test_a_sample_of_lorenz_depends_more_on_a_mediated_series_than_on_its_weakest_cause() -> None:
+    def a_sample_later(x: np.ndarray) -> np.ndarray:
+        h = 0.1 / 16
+        for _ in range(16):
+            k1 = derivative(x, 40.0)
+            k2 = derivative(x + h / 2 * k1, 40.0)
+            k3 = derivative(x + h / 2 * k2, 40.0)
+            x = x + h / 6 * (k1 + 2 * k2 + 2 * k3 + derivative(x + h * k3, 40.0))
+        return x
+
+    states = np.asarray(lorenz96(12, 300, 40.0, noise=0.0, burn_in=100).X)
+    assert_allclose(a_sample_later(states[0]), states[1], rtol=1e-9)
+    step = 1e-5 * np.eye(12)
+    found = [[(a_sample_later(x + e) - a_sample_later(x - e)) / 2e-5 for e in step] for x in states[::15]]
+    # [state, cause, effect]
+    slopes = np.abs(found).mean(0).T
+    mediated, weakest = (np.mean([slopes[i, (i + k) % 12] for i in range(12)]) for k in (-3, 1))
+    assert mediated > 1.2 * weakest
+
+
 def test_lorenz_stays_on_its_attractor() -> None:
     settled = np.asarray(lorenz96(40, 400).X)
     assert settled.shape == (400, 40)

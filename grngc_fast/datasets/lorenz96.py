@@ -39,7 +39,8 @@ def lorenz96(
 
     Returns
     -------
-    Dataset with one (T, P) float64 trajectory and a (P, P) truth [effect, cause], diagonal true.
+    Dataset with one (T, P) float64 trajectory and a (P, P) truth [effect, cause], diagonal true. The truth is of the equations:
+    at F = 40 the state a sample later depends more on i-3, by way of i-2 and i-1, than on i+1, which is a cause.
 
     Raises
     ------
