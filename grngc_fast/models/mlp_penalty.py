@@ -59,7 +59,28 @@ def knows(model: MLP) -> bool:
 def plain_products(
     readout: Tensor, w1: Tensor, slope: Tensor, path: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
-    """The summed |J| and its gradients by W2, W1, s' and the linear path, by three products of all windows at once."""
+    """The summed |J| and its gradients by W2, W1, s' and the linear path, by three products of all windows at once.
+
+    Parameters
+    ----------
+    readout : W2 (T, H). w1 : (H, Q). slope : s' (N, H). path : (T, Q) or None.
+    """
+    if w1.shape[1] > len(slope):
+        return _by_windows(readout, w1, slope, path)
+    # J_n = sum_h s'_nh C_h with C (T Q, H), which is smaller than the scaled readouts of N windows where Q is below N.
+    across, (n_targets, width) = w1.T.contiguous(), readout.shape
+    pairs = (readout[:, None] * across).view(-1, width)
+    jacobian = slope @ pairs.T if path is None else torch.addmm(path.reshape(-1), slope, pairs.T)
+    signs = jacobian.sign()
+    back = (signs.T @ slope).view(n_targets, -1, width)
+    third = None if path is None else signs.sum(0).view(path.shape)
+    value = torch.dot(jacobian.view(-1), signs.view(-1))
+    return value, (back * across).sum(1), (back * readout[:, None]).sum(0).T.contiguous(), signs @ pairs, third
+
+
+def _by_windows(
+    readout: Tensor, w1: Tensor, slope: Tensor, path: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None]:
     left = slope[:, None] * readout
     rows = left.flatten(0, 1)
     jacobian = rows @ w1
