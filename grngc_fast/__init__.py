@@ -22,7 +22,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     datasets/      simulators, readers of tables and truths, published sets by name
     series/        tables, candidate pairs, z-scores, windows
     kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it
-    plotting, distributed, forking, row_blocks, errors: what several rooms share, and none of them knows a room
+    plotting, distributed, threads, forking, row_blocks, errors: what several rooms share, and none of them knows a room
 """
 
 from __future__ import annotations

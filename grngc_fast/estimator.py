@@ -22,12 +22,14 @@ from .errors import DataWarning, InputError
 from .forking import forked
 from .graph import SparseCausalGraph
 from .planning import (
+    Doubt,
     FitOptions,
     Plan,
     Stopwatch,
     check_fit,
     chosen_plan,
     doubt_of,
+    fit_threads,
     left_out,
     network_of,
     planned,
@@ -42,6 +44,7 @@ from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import windows_of
 from .series.treatment import Treated, Treatment
 from .significance import Significance, Stability, edge_p_values, stability
+from .threads import computing_threads
 from .training import History, train
 
 _LOG = logging.getLogger("grngc_fast")
@@ -126,6 +129,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     detrend : take the straight line off every series, fitted to each trajectory, and again to those of `predict` and `score`,
         which are of what is left.
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
+    threads : of torch while it fits, given back afterwards. None for one where a fit is small (`grngc_fast.planning.threads`:
+        about 30 series of 250 steps), since threads that wait for one another cost more than they compute, and else as many as
+        torch has.
     random_state : seed, numpy RandomState or None.
     verbose : 1 shows a progress bar with loss, penalty and active edges.
     checkpoint : folder where the plan is kept once it is made, and the state of training every `checkpoint_minutes`, when SIGINT
@@ -203,6 +209,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         difference: int = 0,
         detrend: bool = False,
         device: str = "auto",
+        threads: int | None = None,
         random_state: Any = None,
         verbose: int = 0,
         checkpoint: str | os.PathLike[str] | None = None,
@@ -237,6 +244,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         self.difference = difference
         self.detrend = detrend
         self.device = device
+        self.threads = threads
         self.random_state = random_state
         self.verbose = verbose
         self.checkpoint = checkpoint
@@ -276,6 +284,18 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         if doubt is not None and world.rank == 0:
             _LOG.warning("%s", doubt)
             warnings.warn(str(doubt), DataWarning, stacklevel=2)
+        with computing_threads(fit_threads(options, data)):
+            return self._fitted(options, data, scoring, doubt, watch, world)
+
+    def _fitted(
+        self,
+        options: FitOptions,
+        data: PreparedSeries,
+        scoring: ScoreOptions,
+        doubt: Doubt | None,
+        watch: Stopwatch,
+        world: World,
+    ) -> GRNGC:
         drawn = int(check_random_state(options.random_state).randint(2**31))
         seed, checkpoint = settle(options, data, drawn, world)
         generator, windows = torch.Generator().manual_seed(seed), data.windows
@@ -305,7 +325,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             watch.lap("training")
         settings = {"estimator": "GRNGC", "generator_seed": seed, **recorded(plan, options, data.edges)}
         settings |= left_out(network, data, plan.lam) | {"doubt": None if doubt is None else str(doubt)}
-        settings["notes"] = list(data.notes)
+        settings |= {"notes": list(data.notes), "threads": torch.get_num_threads()}
         scored = scored_part(network, data)
         graph = score_graph(*scored, data.effects, data.causes, scoring, generator, settings, world)
         watch.lap("scores")
@@ -496,7 +516,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """
         data, world = self._prepared(X), World.current()
         plan, options = self._decided
-        with _own_random_numbers(data.windows.steps.device):
+        with _own_random_numbers(data.windows.steps.device), computing_threads(fit_threads(options, data)):
             tested = edge_p_values(plan, options, data, self.graph_.metadata["generator_seed"], world)
         self.graph_ = self.graph_.with_p_values(tested)
         return Significance(self.graph_)
@@ -524,7 +544,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         data, world = self._prepared(X), World.current()
         plan, options = self._decided
         seed = self.graph_.metadata["generator_seed"]
-        with _own_random_numbers(data.windows.steps.device):
+        with _own_random_numbers(data.windows.steps.device), computing_threads(fit_threads(options, data)):
             return stability(plan, options, data, self.graph_, seed, n_bootstraps, n_seeds, n_edges, world)
 
     def _prepared(self, X: Any, with_target: bool = True) -> PreparedSeries:

@@ -24,7 +24,8 @@ PRELUDE = """
         options = {} if model in ("auto", "sets") else {"max_steps": 15}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return GRNGC(model=model, hidden=None if model in ("auto", "sets") else 16, random_state=0, **options).fit(X).scores_
+            width = None if model in ("auto", "sets") else 16
+            return GRNGC(model=model, hidden=width, random_state=0, threads=2, **options).fit(X).scores_
 """
 
 

@@ -262,6 +262,7 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             "--memory-limit", metavar="SIZE", help="refuse a fit that needs more, as 4GiB (what the machine has)"
         )
     add("--device", "auto, cpu or cuda", metavar="NAME")
+    add("--threads", "threads to compute with (one for a small fit, else all)", type=int, metavar="N")
     parser.add_argument("--seed", type=int, help="makes the run repeatable (drawn at random and recorded)")
     if not on_path:
         parser.add_argument(

@@ -14,6 +14,7 @@ from .refit import refitted
 from .resumption import planned, recorded_random_state, settle
 from .start import start_network
 from .stopwatch import Stopwatch
+from .threads import fit_threads
 
 __all__ = [
     "MODELS",
@@ -29,6 +30,7 @@ __all__ = [
     "chosen_plan",
     "doubt_of",
     "estimate_memory",
+    "fit_threads",
     "lambda_path",
     "left_out",
     "network_of",

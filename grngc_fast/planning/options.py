@@ -62,6 +62,7 @@ class FitOptions:
     difference: int = 0
     detrend: bool = False
     device: str = "auto"
+    threads: int | None = None
     random_state: Any = None
     verbose: int = 0
     checkpoint: str | os.PathLike[str] | None = None
@@ -153,6 +154,7 @@ class FitOptions:
             "penalty_targets",
             "score_windows",
             "edges_per_target",
+            "threads",
         ):
             if getattr(self, name) is not None:
                 self._need(name, numbers.Integral, lambda v: v >= 1, "None or a whole number of at least 1")

@@ -19,6 +19,7 @@ from ..errors import DataWarning, FitDivergedWarning, InputError
 from ..models import MLP
 from ..scoring import mean_gradients
 from ..series import PreparedSeries, Windows, prepare
+from ..threads import computing_threads
 from ..training.lambda_path import EMPTYING, OWN_SHARE, Start, largest_lam, shared_start, train_path, window_errors
 from ..training.trainer import DIVERGED_ERROR
 from .doubt import doubt_of
@@ -26,6 +27,7 @@ from .network import network_of
 from .options import FitOptions
 from .path_result import LambdaPath
 from .plan import COLD, Plan, decide, recorded
+from .threads import fit_threads
 
 # The least strength of a computed path, as a share of the largest.
 SMALLEST_SHARE = 1e-3
@@ -52,6 +54,7 @@ PATH_OPTIONS = (
     "difference",
     "detrend",
     "device",
+    "threads",
     "random_state",
     "verbose",
 )
@@ -133,7 +136,7 @@ def lambda_path(
         assert isinstance(network, MLP)
         starts.append(Start(network, generator))
     training_options = plan.training_options(chosen)
-    with torch.enable_grad():
+    with torch.enable_grad(), computing_threads(fit_threads(chosen, data, members=len(starts) * len(strengths))):
         if warm_start:
             starts = shared_start(starts, training, strengths, training_options, memory_limit, chosen.verbose)
             training_options = replace(training_options, max_steps=math.ceil(OWN_SHARE * training_options.max_steps))
@@ -141,17 +144,18 @@ def lambda_path(
         scored = networks
         if refit:
             scored = train_path(starts, data.windows, strengths, training_options, memory_limit, chosen.verbose)
-    settings = {
-        "estimator": "lambda_path",
-        "generator_seeds": seed_numbers,
-        "warm_start": bool(warm_start),
-        "refit": bool(refit),
-        "doubt": None if doubt is None else str(doubt),
-        "notes": list(data.notes),
-        **recorded(plan, chosen, data.edges),
-        "ranking": {"by": "gradients", "reason": "a path"},
-    }
-    return _result(networks, scored, data, training, held_out, given, seeds, settings)
+        settings = {
+            "estimator": "lambda_path",
+            "generator_seeds": seed_numbers,
+            "warm_start": bool(warm_start),
+            "refit": bool(refit),
+            "doubt": None if doubt is None else str(doubt),
+            "notes": list(data.notes),
+            **recorded(plan, chosen, data.edges),
+            "threads": torch.get_num_threads(),
+            "ranking": {"by": "gradients", "reason": "a path"},
+        }
+        return _result(networks, scored, data, training, held_out, given, seeds, settings)
 
 
 def _checked(options: dict[str, Any]) -> FitOptions:

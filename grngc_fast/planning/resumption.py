@@ -17,7 +17,7 @@ from .options import FitOptions
 from .plan import Plan
 
 # A run may be taken up again, or shared between processes, with other values of these.
-_OF_A_PROCESS = ("verbose", "checkpoint_minutes")
+_OF_A_PROCESS = ("verbose", "checkpoint_minutes", "threads")
 # What they change is not what is learned.
 _AFTER_TRAINING = ("checkpoint", "score_windows", "edges_per_target", "scores_file", "ranking", "memory_limit")
 
