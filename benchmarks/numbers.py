@@ -7,14 +7,11 @@ no unit; what others measured stands in a sentence that says so.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable
-from functools import cache, partial
-from pathlib import Path
+from functools import partial
 
-from .recorded import Figure, Recorded, quality, seconds, share, times
-from .results import RESULTS
+from .recorded import GPU, Figure, Recorded, of_gpu, quality, seconds, share, times
 
 NUMBER = re.compile(r"(<!-- number ([\w-]+) -->)(.*?)(<!-- / -->)", re.S)
 FIGURE = re.compile(
@@ -33,7 +30,6 @@ _HIDDEN = (
     re.compile(r"\]\([^)]*\)"),
 )
 _SENTENCES = re.compile(r"(?<=[.!?:])\s+(?=[A-Z*`\[(])|\n\s*\n")
-GPU = "gpu-nvidia-h200"
 
 
 def with_numbers(text: str, recorded: Recorded) -> str:
@@ -68,12 +64,6 @@ def unmarked(text: str) -> list[str]:
     return found
 
 
-@cache
-def _of_gpu(name: str = GPU) -> Recorded:
-    text = Path(RESULTS.with_name(f"{name}.json")).read_text()
-    return Recorded([{**row, "busy": ""} for row in json.loads(text)["rows"]])
-
-
 def _quality(method: str, P: int, N: int | None, recorded: Recorded) -> str:
     return quality(recorded, method, P, N)
 
@@ -83,12 +73,12 @@ def _seconds(method: str, metric: str, P: int, N: int | None, recorded: Recorded
 
 
 def _gpu_seconds(device: str, P: int, recorded: Recorded) -> str:
-    return seconds(_of_gpu().get(f"GRNGC mlp on {device}, Lorenz-96 F=10", "total", P, 999))
+    return seconds(of_gpu().get(f"GRNGC mlp on {device}, Lorenz-96 F=10", "total", P, 999))
 
 
 def _gpu_steps(recorded: Recorded) -> str:
     kinds = ("MLP", "MLP, skip", "MLP, two layers", "KAN", "LSTM", "TCN")
-    first = _of_gpu(f"{GPU}-first")
+    first = of_gpu(f"{GPU}-first")
     found = [
         first.get(f"gradient_l1, {kind}", "penalty step", P, 64, L)
         for kind in kinds

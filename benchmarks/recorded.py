@@ -5,12 +5,17 @@ Where rows of one commit are of several seeds, their mean counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from statistics import stdev
 
-from .results import read
+from .results import RESULTS, read
+
+# What was measured on a GPU, by the name of its file.
+GPU = "gpu-nvidia-h200"
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,19 @@ class Recorded:
     def of_width(self, method: str, metric: str, P: int, N: int, H: int) -> Figure | None:
         """The last of one width, None where nothing was recorded."""
         return self._widths.get((method, P, N, H, metric))
+
+
+@cache
+def of_gpu(name: str = GPU) -> Recorded:
+    """The rows of a run on a GPU, whose file they are alone in."""
+    text = RESULTS.with_name(f"{name}.json").read_text()
+    return Recorded([{**row, "busy": ""} for row in json.loads(text)["rows"]])
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown has it."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def share(value: float, digits: int) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from . import gpu_tables
 from .accuracy import tables as accuracy
 from .numbers import unmarked, with_numbers
 from .ranking import by_rule
-from .recorded import Figure, Recorded, memory, quality, seconds, share, times
+from .recorded import Figure, Recorded, memory, quality, seconds, share, table, times
 from .regret.tables import regret
 from .results import RESULTS, Row
 
@@ -57,11 +58,6 @@ def with_tables(text: str, recorded: Recorded) -> str:
         return match[1] + TABLES[match[2]](recorded) + match[4]
 
     return BLOCK.sub(drawn, text)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def costs(recorded: Recorded) -> str:
@@ -276,6 +272,22 @@ def significance_links(recorded: Recorded) -> str:
     return table(["system, series, steps", "draws", "ours", "PCMCI, partial correlation", "VAR, t tests"], rows)
 
 
+def gaps(recorded: Recorded) -> str:
+    """What is found, and how many windows are left, of a table with missing values."""
+    from .missing import METHODS
+
+    columns = [(share, kind) for kind in ("at random", "in blocks") for share in ("1%", "5%", "20%")]
+    rows = []
+    for method in METHODS:
+        cells = []
+        for amount, kind in columns:
+            name = f"{method}, {amount} {kind}, lorenz96"
+            left = recorded.get(name, "windows", 20, 999)
+            cells.append(_joined([quality(recorded, name, 20, 999), "" if left is None else f"{left.value:.0f}"]))
+        rows.append([", ".join(f"`{word}`" for word in method.split(", ")), *cells])
+    return table(["missing", *(f"{amount} {kind}" for amount, kind in columns)], rows)
+
+
 TABLES: dict[str, Callable[[Recorded], str]] = {
     "significance-null": significance_null,
     "significance-links": significance_links,
@@ -289,5 +301,7 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "growth-of-more": growth_of_more,
     "ranking": by_rule,
     "regret": regret,
+    "gaps": gaps,
+    **gpu_tables.TABLES,
     **accuracy.TABLES,
 }

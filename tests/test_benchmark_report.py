@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from benchmarks import numbers, report
-from benchmarks.recorded import Figure, Recorded, memory, quality, seconds
+from benchmarks.recorded import GPU, Figure, Recorded, memory, of_gpu, quality, seconds
 
 
 def row(method, metric, value, P=20, N=999, busy=""):
@@ -162,3 +162,25 @@ def test_the_drop_in_is_a_table_once_it_was_recorded():
     drawn = report.drop_in(Recorded(rows))
     assert "| `gradient_l1` | 5 ms |  |  |  |" in drawn
     assert "| its own rows | 20 ms, 4.0x |  |  |  |" in drawn
+
+
+def test_gaps_show_what_is_found_and_what_is_left():
+    name = "interpolate, max_gap=10, 5% in blocks, lorenz96"
+    rows = [row(name, metric, value) for metric, value in (("AUROC", 0.9), ("AUPRC", 0.8), ("windows", 930.3))]
+    lines = report.gaps(Recorded(rows)).splitlines()
+    assert lines[0].split("|")[6].strip() == "5% in blocks"
+    assert lines[-1] == "| `interpolate`, `max_gap=10` |  |  |  |  | .900 / .800, 930 |  |"
+
+
+def test_tables_of_the_gpu_are_of_its_files():
+    """Whose penalty steps are in milliseconds."""
+    first = of_gpu(f"{GPU}-first")
+    own, over = (
+        first.get(f"{who}, KAN", metric, 500, 64)
+        for who, metric in (("gradient_l1", "penalty step"), ("loop", "time over ours"))
+    )
+    drawn = report.TABLES["gpu-steps"](Recorded([])).splitlines()
+    assert f"| {own.value:.3g} ms | {over.value:.0f}x |" in next(line for line in drawn if line.startswith("| KAN"))
+    fits = report.TABLES["gpu-fits"](Recorded([])).splitlines()
+    assert [line.split("|")[1].strip() for line in fits[2:]] == ["1000", "5000"]
+    assert all(cell.strip() for line in fits[2:] for cell in line.split("|")[1:-1])
