@@ -40,7 +40,7 @@ def test_demo_writes_four_files_and_prints_the_scores(tmp_path, capsys):
     assert record["settings"]["max_steps"] == 200
     assert 0.9 < record["evaluation"]["auroc"] <= 1
     timings = record["timings"]
-    phases = [timings[f"{phase}_seconds"] for phase in ("plan", "start", "training", "scores")]
+    phases = [timings[f"{phase}_seconds"] for phase in ("plan", "start", "training", "scores", "ranking")]
     assert 0 < timings["fit_seconds"] == pytest.approx(sum(phases), abs=0.01)
     assert {"torch", "grngc_fast", "python"} <= record["versions"].keys()
     assert (out / "graph.png").read_bytes().startswith(b"\x89PNG")
