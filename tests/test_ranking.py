@@ -19,7 +19,9 @@ from grngc_fast.errors import InputError
 from grngc_fast.graph import SparseCausalGraph, load_graph
 from grngc_fast.planning import FitOptions
 from grngc_fast.ranking import CausePrior, Moments, association, combined, evidence, inclusion, pairwise
+from grngc_fast.ranking.causes import variance_by_chance
 from grngc_fast.ranking.combination import CAUSE_WEIGHT, placed_evidence, rank_evidence
+from grngc_fast.ranking.innovations import given_own_past
 from grngc_fast.ranking.rule import few, gradients_alone, saturated
 from grngc_fast.scoring import mean_gradients, unit_shares
 from grngc_fast.series import Windows, prepare
@@ -169,6 +171,36 @@ def test_effects_of_few_causes_are_shrunk_towards_the_mean() -> None:
     assert prior.used and prior.excess > 5
     assert prior.log_odds[0].item() == pytest.approx(math.log((10 + shape) / (1 + shape)), rel=1e-5)
     assert prior.log_odds[-1] < 0
+
+
+def test_a_cause_that_resembles_many_alike_effects_is_chance() -> None:
+    effects = torch.zeros(40)
+    effects[:4] = 10
+    prior = CausePrior.of(effects, by_chance=float(effects.var()))
+    assert not prior.used and (prior.log_odds == 0).all()
+
+
+@pytest.mark.parametrize(("shared", "alike"), [(0.0, False), (3.0, True)])
+def test_counts_of_chance_vary_as_much_as_they_are_said_to(shared: float, alike: bool) -> None:
+    rng = np.random.default_rng(0)
+    effects = rng.standard_normal((25, 200)) + shared * rng.standard_normal((25, 1))
+    causes = rng.standard_normal((25, 4000))
+    z = [torch.from_numpy((x - x.mean(0)) / x.std(0)) for x in (effects, causes)]
+    found = ((z[0].T @ z[1] / 25).abs() > 0.4).double()
+    counts = found.sum(0)
+    told = variance_by_chance(found, z[0])
+    assert 0.7 < told / float(counts.var()) < 1.5
+    assert (told > 20 * float(counts.mean())) is alike
+
+
+@pytest.mark.parametrize("lags", [1, 2])
+def test_what_the_own_past_leaves(lags: int) -> None:
+    windows = windows_of(chain(), lags)
+    left = given_own_past(windows, torch.tensor([0, 1, 2, 3, 4, -1]))
+    x, y = windows.columns().double().numpy(), windows.targets().double().numpy()
+    expected = residual(y[:, 2], x[:, [2 + 6 * lag for lag in range(lags)]])
+    np.testing.assert_allclose(left[:, 2], expected / expected.std(), atol=1e-4)
+    np.testing.assert_allclose(left[:, 5], (y[:, 5] - y[:, 5].mean()) / y[:, 5].std(), atol=1e-5)
 
 
 # ---- the combination

@@ -1,4 +1,4 @@
-"""What everybody's past leaves of each series, and what of that moves together within a step."""
+"""What everybody's past leaves of each series, what of that moves together within a step, and what the own past leaves."""
 
 from __future__ import annotations
 
@@ -74,6 +74,21 @@ class Innovations:
         inverse = _symmetric(torch.linalg.inv(shrunk))
         scale = inverse.diagonal().rsqrt()
         return (-inverse * (scale * scale[:, None])).clamp(-ALMOST_ONE, ALMOST_ONE).fill_diagonal_(0.0)
+
+
+def given_own_past(windows: Windows, own: Tensor) -> Tensor:
+    """(N, E) float64, standardised: what a linear forecast from the own past leaves of each target; 0 where it is missing.
+
+    `own` : (E,) which of the series read each target is; -1 for none, which leaves the target as it is.
+    """
+    x, y = windows.inputs().double().cpu(), windows.targets().double().cpu()
+    y = (y - y.nanmean(0)).nan_to_num(0.0)
+    past = (x - x.mean(0))[:, :, own.clamp_min(0)].permute(2, 0, 1) * (own >= 0)[:, None, None]
+    square = past.transpose(1, 2) @ past
+    scale = square.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)[:, None, None]
+    square = square + LEAST_LEFT * scale * torch.eye(past.shape[2], dtype=past.dtype)
+    weights = torch.linalg.solve(square, past.transpose(1, 2) @ y.T[:, :, None])
+    return _standardised(y - (past @ weights)[:, :, 0].T)
 
 
 def _symmetric(x: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from ..planning import FitOptions, Plan
 from ..scoring import Graph
 from ..series import CandidateEdges, PreparedSeries
 from . import evidence
-from .causes import CausePrior
+from .causes import CausePrior, variance_by_chance
 from .combination import Array, combined, placed_evidence
+from .innovations import given_own_past
 from .lags import at_ranked_lags
 from .moments import Moments
 from .outside import with_outside
@@ -115,7 +116,8 @@ def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
     """Of the gradients of a graph and the windows of the fit."""
     windows, edges = data.windows, data.edges
     pairs = _pairs(graph, edges, windows.n_lags)
-    moments = Moments.of(windows, torch.from_numpy(_own_inputs(edges)), edges.n_causes)
+    own = torch.from_numpy(_own_inputs(edges))
+    moments = Moments.of(windows, own, edges.n_causes)
     allowed = torch.from_numpy(np.moveaxis(pairs, 2, 1).copy())
     columns = {
         "inclusion": evidence.inclusion(moments, allowed.flatten(1)),
@@ -128,10 +130,11 @@ def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
     expected = torch.sigmoid(cubes["inclusion"])
     # Where candidates differ causes have other chances of effects.
     effects = expected.sum((0, 2)) if edges.allowed is None else torch.zeros(edges.n_causes)
+    causes = CausePrior.of(effects, variance_by_chance(expected.flatten(1), given_own_past(windows, own)))
     same_step = SameStep.of(windows, cubes["pairwise"], pairs, torch.from_numpy(_effect_of(edges)))
     if same_step.evidence is not None:
         members["same_step"] = np.repeat(same_step.evidence[:, :, None], windows.n_lags, axis=2)
-    return Gathered(members, pairs, CausePrior.of(effects), float(expected.sum((1, 2)).mean()), same_step)
+    return Gathered(members, pairs, causes, float(expected.sum((1, 2)).mean()), same_step)
 
 
 def _with_metadata(graph: Graph, settings: dict[str, Any]) -> Graph:
