@@ -384,3 +384,8 @@ def test_rules_of_a_ranking_are_the_rows_of_a_table():
     drawn = ranking.by_rule(Recorded(rows)).splitlines()
     assert drawn[0] == "| ranked by | genes P=100 | sos |"
     assert drawn[2:] == ["| all | .250 / .125 | .750 / .375 |", "| default |  | .500 / .250 |"]
+
+
+def test_the_same_step_is_a_row_where_it_has_a_weight():
+    slow = [ranking.measure(ranking.SIMULATED[name], 1, ["the same step"]) for name in ("slow-1", "slow-20")]
+    assert slow[0] == [] and [row.metric for row in slow[1]] == ["AUROC", "AUPRC"] and slow[1][0].value > 0.8
