@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,8 +12,9 @@ from torch import Tensor
 from ..series import Windows
 from ..training.known import known_mean
 from ..training.sparse_linear import SparseLinear, sparse_linear
-from ..training.working_sets import SetData, SetOptions, WorkingSets, search_sets
+from ..training.working_sets import SetData, SetOptions
 from ..training.working_sets.options import FEW_INPUTS
+from .tried_sets import TriedSets, excess, standard_error
 
 # Enough targets to choose by; with few windows more of them make up for few that are held out.
 MAX_TARGETS, MAX_OF_FEW_WINDOWS, FEW_WINDOWS = 64, 128, 500
@@ -28,17 +29,15 @@ MARGIN, MATERIAL, AGREEMENT = 2.0, 0.1, 0.81
 CLEARLY, SPLINED_AGREEMENT = 2.5, 0.7
 # So clear that it needs no agreement: of sums of sin 2x, 300 series and 300 steps, 4 to 6, at an agreement of .67 to .74.
 BEYOND_DOUBT = 4.0
-# Among fewer inputs than this agreement is no news.
-COMPARED_INPUTS, ENOUGH_INPUTS = 3, 8
-# Fewer targets do not tell their spread.
-FEW_TARGETS = 8
 # Times the best strength of linear forecasters: units fit more, and need more of it; splines may have to be steep, which a strong
 # one forbids. Where the last of these is best, at the next ones too; where the first is, at weaker ones.
 PLAIN, STRONGER = (1.0, 2**0.5, 2.0), (2**1.5, 4.0)
 SPLINED, WEAKER = (0.5, 1.0, 2.0), (0.25, 0.125)
-# Standard errors above the least error that a strength with splines may be: their errors hardly differ where windows are few
-# (sums of tanh 2x, 300 steps: .034 and .135 by 1.0, AUPRC .84 and .98).
-SPLINED_EXCESS = 1.5
+# Where targets are enough to keep every core busy by one strength, others are tried only where what was tried leaves doubt:
+# beyond a stronger penalty that is worse by so many standard errors no still stronger one, and of splines that are behind units
+# by so many at the middle strength no other. Of Lorenz-96, 100 series and 1000 steps, 9 (F = 10) and 2 (F = 40), 6 and 4; where
+# splines win in the end they were never behind by more than .5.
+ONE_BY_ONE, WORSE, BEHIND = 32, 4.0, 3.0
 # A set holds so many times the causes that stand out in the linear forecasters: those with a weight of at least this share of the
 # target's second largest. Lorenz-96 has 4 to 6 such, of 4; sums of 8, 12 and 30 causes 9, 13 and 28. Sets of 16 are faster than
 # sets of 24 and rank better where causes are few, and of 20 inputs sets of 12 still better (P = 20, F = 40: AUPRC .993, .996,
@@ -135,22 +134,16 @@ def weigh_sets(
     # The few targets that need more rounds do not decide.
     options = replace(options, rounds=rounds, short_rounds=rounds - 1)
     size, splines = set_size or _set_size(linear, options), SPLINES if n_splines is None else n_splines
-    plain = _Tried(data, held_out, linear_forecast, replace(options, set_size=size, splines=0), seed, bar)
+    plain = TriedSets(data, held_out, linear_forecast, replace(options, set_size=size, splines=0), seed, bar)
     wide = set_size or max(size, min(SPLINED_INPUTS, n_inputs) if n_inputs <= FEW_INPUTS else options.set_size)
-    splined = _Tried(data, held_out, linear_forecast, replace(options, set_size=wide, splines=splines), seed, bar)
+    splined = TriedSets(data, held_out, linear_forecast, replace(options, set_size=wide, splines=splines), seed, bar)
+    one_by_one = several and len(some) >= ONE_BY_ONE
     if not n_splines:
-        plain.at([lam * factor for factor in (PLAIN if several else (1.0,))])
-        if several and plain.best == len(PLAIN) - 1:
-            plain.at([lam * factor for factor in STRONGER])
+        _try_plain(plain, lam, several, one_by_one)
     if n_splines != 0:
-        splined.at([lam * factor for factor in (SPLINED if several else (1.0,))])
-        gains = _excess(linear_errors, splined.errors[splined.best]) > 1
-        if several and splined.best == 0 and gains and not (plain.errors and plain.ahead_of(splined)):
-            splined.at([lam * factor for factor in WEAKER])
-        elif several and splined.best == len(SPLINED) - 1:
-            splined.at([lam * factor for factor in STRONGER[1:]])
+        _try_splined(splined, lam, several, one_by_one, plain if plain.errors else None, linear_errors)
     better = plain if not splined.errors or (plain.errors and plain.ahead_of(splined)) else splined
-    coarse = _Tried(data, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar)
+    coarse = TriedSets(data, held_out, linear_forecast, replace(splined.options, splines=COARSE_SPLINES), seed, bar)
     if better is splined and n_splines is None:
         coarse.at(sorted({splined.lams[splined.best], splined.strongest()}))
         better = splined if splined.ahead_of(coarse) else coarse
@@ -162,126 +155,37 @@ def weigh_sets(
         error=better.means[better.best],
         clarity=max(kind.clarity[kind.best] for kind in ((plain,) if better is plain else (splined, better))),
         to_beat=float(known_mean(linear_errors)),
-        margin=MARGIN * _standard_error(linear_errors - better.errors[better.best]),
+        margin=MARGIN * standard_error(linear_errors - better.errors[better.best]),
         set_size=better.options.set_size,
         agreement=(plain if better is plain else splined).agreement(),
         lam=better.strongest(),
     )
 
 
-@dataclass
-class _Tried:
-    """Working sets of one kind at several strengths.
-
-    Attributes
-    ----------
-    linear : (N, E) forecasts on the held-out windows.
-    lams : tried. errors : (N, E) squared ones of each beside linear forecasters. alone : without these. clarity : of each.
-    sets : found.
-    """
-
-    training: SetData
-    held_out: Windows
-    linear: Tensor
-    options: SetOptions
-    seed: int
-    bar: Any
-    lams: list[float] = field(default_factory=list)
-    errors: list[Tensor] = field(default_factory=list)
-    alone: list[Tensor] = field(default_factory=list)
-    clarity: list[float] = field(default_factory=list)
-    sets: list[WorkingSets] = field(default_factory=list)
-
-    def at(self, lams: list[float]) -> None:
-        """Try these side by side: every strength has its own copy of the targets."""
-        n_targets, device = len(self.training.y), self.training.y.device
-        copies = torch.arange(n_targets, device=device).repeat(len(lams))
-        strengths = torch.tensor(lams, device=device).repeat_interleave(n_targets)
-        data = self.training.of_targets(copies, smooth=self.options.splines > 0)
-        found = search_sets(data, strengths, self.options, self.seed).split(n_targets)
-        self.lams += lams
-        self.sets += found
-        left = self.held_out.targets() - self.linear
-        for one in found:
-            beyond = one.forecast(self.held_out) - self.linear
-            along = left * beyond
-            moved = beyond.square() if not self.held_out.masked else beyond.square() * ~along.isnan()
-            share = (_sum(along) / moved.sum().clamp_min(1e-12)).clamp(0, 1)
-            self.errors.append((left - share * beyond).square())
-            self.alone.append((left - beyond).square())
-            self.clarity.append(_clarity(along))
-        self.bar.update(len(lams))
-
-    @property
-    def means(self) -> list[float]:
-        return [float(known_mean(e)) for e in self.errors]
-
-    @property
-    def path(self) -> tuple[tuple[float, float], ...]:
-        return tuple(sorted(zip(self.lams, self.means, strict=True)))
-
-    @property
-    def best(self) -> int:
-        return self.means.index(min(self.means))
-
-    def ahead_of(self, other: _Tried) -> bool:
-        """By more than a standard error."""
-        return _excess(other.errors[other.best], self.errors[self.best]) > 1
-
-    def strongest(self) -> float:
-        """The least error of forecasts is at a weaker penalty than the best graph: of those as good as equal the strongest.
-
-        Of units alone by their own errors: beside linear forecasters a strong penalty does less harm (Lorenz-96, P = 20, F = 40,
-        500 steps: strengths of .197 and .139, AUPRC .981 and .992).
-        """
-        splined = self.options.splines > 0
-        errors, allowed = (self.errors, SPLINED_EXCESS) if splined else (self.alone, 1.0)
-        means = [float(known_mean(e)) for e in errors]
-        least = errors[means.index(min(means))]
-        return max(lam for lam, own in zip(self.lams, errors, strict=True) if _excess(own, least) <= allowed)
-
-    def agreement(self) -> float:
-        """Of the strongest inputs at the best strength and at the next, by strength; NaN of sets too small to disagree."""
-        order = sorted(range(len(self.lams)), key=self.lams.__getitem__)
-        if len(order) < 2 or self.sets[0].columns.shape[1] < ENOUGH_INPUTS:
-            return math.nan
-        place = order.index(self.best)
-        pair = self.best, order[place + 1 if place + 1 < len(order) else place - 1]
-        a, b = (
-            self.sets[i].columns.gather(1, self.sets[i].strength.topk(COMPARED_INPUTS, dim=1).indices) for i in pair
-        )
-        return float((a[:, :, None] == b[:, None, :]).any(2).float().mean())
+def _try_plain(plain: TriedSets, lam: float, several: bool, one_by_one: bool) -> None:
+    """Units at rising strengths, for as long as the strongest is best."""
+    first, rest = (PLAIN[:-1], PLAIN[-1:]) if one_by_one else (PLAIN, ())
+    plain.at([lam * factor for factor in (first if several else (1.0,))])
+    if rest and excess(plain.errors[-1], plain.errors[0]) <= WORSE:
+        plain.at([lam * factor for factor in rest])
+    if several and plain.best == len(PLAIN) - 1:
+        plain.at([lam * factor for factor in STRONGER])
 
 
-def _excess(errors: Tensor, least: Tensor) -> float:
-    """How many standard errors of the difference these are above others."""
-    difference = errors - least
-    return float(known_mean(difference)) / max(_standard_error(difference), 1e-12)
-
-
-def _clarity(along: Tensor) -> float:
-    """The mean of these (N, E) over its standard error, over windows or over targets, the smaller one."""
-    ways = [_means(along, 1)] + ([_means(along, 0)] if along.shape[1] >= FEW_TARGETS else [])
-    return min(float(m.mean()) / max(float(m.std()) / math.sqrt(len(m)), 1e-12) for m in ways)
-
-
-def _standard_error(differences: Tensor) -> float:
-    """Of the mean of these (N, E)."""
-    means = _means(differences, 0 if differences.shape[1] >= FEW_TARGETS else 1)
-    return float(means.std()) / math.sqrt(len(means))
-
-
-def _means(values: Tensor, dim: int) -> Tensor:
-    """Over a dimension, of what is known, where anything is."""
-    means = known_mean(values, dim)
-    unknown = means.isnan() & values.isnan().all(dim)
-    return means[~unknown] if bool(unknown.any()) else means
-
-
-def _sum(values: Tensor) -> Tensor:
-    """Of what is known, where that is anything."""
-    total = values.sum()
-    return values.nansum() if bool(total.isnan()) and not bool(values.isnan().all()) else total
+def _try_splined(
+    splined: TriedSets, lam: float, several: bool, one_by_one: bool, plain: TriedSets | None, linear_errors: Tensor
+) -> None:
+    """Splines at strengths about that of linear forecasters, and beyond the one that is best if it is the last to one side."""
+    if not several or (one_by_one and plain is not None):
+        splined.at([lam])
+        if not several or (plain is not None and excess(splined.errors[0], plain.errors[plain.best]) > BEHIND):
+            return
+    splined.at([strength for factor in SPLINED if (strength := lam * factor) not in splined.lams])
+    best, gains = splined.lams[splined.best], excess(linear_errors, splined.errors[splined.best]) > 1
+    if best == lam * SPLINED[0] and gains and not (plain is not None and plain.ahead_of(splined)):
+        splined.at([lam * factor for factor in WEAKER])
+    elif best == lam * SPLINED[-1]:
+        splined.at([lam * factor for factor in STRONGER[1:]])
 
 
 def _set_size(linear: SparseLinear, options: SetOptions) -> int:
