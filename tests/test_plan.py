@@ -11,10 +11,10 @@ import torch
 from sklearn.linear_model import Lasso
 
 from grngc_fast import GRNGC, load_graph
-from grngc_fast.datasets import additive, lorenz96, var
+from grngc_fast.datasets import additive, lorenz96, product, var
 from grngc_fast.distributed import World
 from grngc_fast.models import MLP, SetMLP
-from grngc_fast.planning import FitOptions, plan
+from grngc_fast.planning import FitOptions, plan, set_evidence
 from grngc_fast.planning.evidence import FACTOR, MIN_SET_WINDOWS, MIN_WINDOWS, PATIENCE, Evidence, weigh
 from grngc_fast.planning.plan import DEFAULT_LAM, Plan, decide
 from grngc_fast.planning.set_evidence import (
@@ -149,6 +149,24 @@ def test_few_windows_are_enough_for_sets_that_win_clearly(more, model):
 def test_silu_is_what_sets_have():
     found = GRNGC(activation="silu", random_state=0, device="cpu").fit(lorenz96(20, 300, 10.0, seed=0).X)
     assert found.graph_.metadata["model"] == "sets"
+
+
+def test_with_enough_targets_a_strength_is_tried_only_where_the_one_before_leaves_doubt(monkeypatch):
+    """Products of pairs need units: splines are far behind at their first strength."""
+    data, options = windows(product(12, 300, seed=1).X), SetOptions(first_steps=200, steps=100)
+
+    def tried(**changes):
+        for name, value in changes.items():
+            monkeypatch.setattr(set_evidence, name, value)
+        found = weigh(data, None, torch.Generator().manual_seed(0), 0, options).sets
+        assert found.n_splines == 0
+        return len(found.plain), len(found.splined)
+
+    plain, splined = tried()
+    assert plain >= 3
+    assert splined >= 3
+    assert tried(ONE_BY_ONE=12, BEHIND=1.0) == (plain, 1)
+    assert tried(WORSE=-9.0) == (2, 1)
 
 
 def test_too_few_held_out_windows_choose_no_sets():
