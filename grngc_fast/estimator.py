@@ -525,7 +525,8 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         """How often each edge is found when the windows are drawn again, and the standard error of its score.
 
         Whole trajectories are drawn with replacement where there are five or more, else blocks of windows. Each draw is fitted as
-        the fit decided, one after another, at the cost of a training each.
+        the fit decided, at the cost of a training each; working sets of few series are found side by side. `graph_` has the
+        `repeats` from then on, for its exports.
 
         Parameters
         ----------
@@ -545,7 +546,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         plan, options = self._decided
         seed = self.graph_.metadata["generator_seed"]
         with _own_random_numbers(data.windows.steps.device), computing_threads(fit_threads(options, data)):
-            return stability(plan, options, data, self.graph_, seed, n_bootstraps, n_seeds, n_edges, world)
+            found = stability(plan, options, data, self.graph_, seed, n_bootstraps, n_seeds, n_edges, world)
+        self.graph_ = self.graph_.with_repeats(found)
+        return Stability(self.graph_)
 
     def _prepared(self, X: Any, with_target: bool = True) -> PreparedSeries:
         """As the series of the fit were."""

@@ -20,7 +20,7 @@ from ..errors import DataWarning, InputError
 from ..estimator import GRNGC
 from ..evaluation import Evaluation
 from ..evaluation import evaluate as evaluate_scores
-from ..graph import CausalGraph, SparseCausalGraph, check_rate, check_selection, load_graph
+from ..graph import CausalGraph, SparseCausalGraph, check_selection, load_graph
 from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable, candidate_edges
@@ -35,11 +35,11 @@ from .results import (
     path_files,
     path_record,
     run_record,
-    significant,
     write_fit,
     write_path,
     write_simulation,
 )
+from .trust import SIGNIFICANCE_PICTURE, Trust, check_trust, trust_pictures
 from .yardstick import ridge_evaluation
 
 MAX_EDGES = 100_000
@@ -58,11 +58,8 @@ SYSTEMS: dict[str, tuple[Callable[..., Dataset], dict[str, str]]] = {
 def _output(args: argparse.Namespace) -> OutputFolder:
     if args.report:
         check_report()
-    if args.significance is not None:
-        check_rate(args.significance, "--significance")
-    return OutputFolder(
-        args.out, fit_files(args.effects is not None, args.report, args.significance is not None), args.force
-    )
+    check_trust(args)
+    return OutputFolder(args.out, fit_files(args.effects is not None, args.report, trust_pictures(args)), args.force)
 
 
 def demo(args: argparse.Namespace) -> None:
@@ -252,19 +249,24 @@ def _fit_and_write(
         truth = np.asarray(truth.any(-1)) if truth.ndim == 3 else truth
         truth = truth[np.ix_(found.candidates_.effects, found.candidates_.causes)]
         evaluation, linear = evaluate_scores(found.graph_, truth), ridge_evaluation(found, table, truth)
-    tested = None if args.significance is None else found.significance(table)
+    trust = Trust.of(found, table, args)
+    if trust.refused is not None:
+        out = out.without(SIGNIFICANCE_PICTURE)
     effects = None
     if args.effects is not None:
         effects = found.edge_effects(table, named) if named else found.edge_effects(table, top_k=args.effects)
-    record = run_record(found, seed, source, selection, evaluation, linear, effects, args.told, args.significance)
+    record = run_record(found, seed, source, selection, evaluation, linear, effects, args.told, trust)
     report = (
-        Report(str(source.get("dataset", source.get("file", source.get("system")))), args.argv, args.told)
+        Report(
+            str(source.get("dataset", source.get("file", source.get("system")))),
+            args.argv,
+            args.told,
+            tuple(trust.sentences()),
+        )
         if args.report
         else None
     )
-    dense = world.rank > 0 or write_fit(
-        out, found, selection, record, truth, args.dense, effects, report, args.significance
-    )
+    dense = world.rank > 0 or write_fit(out, found, selection, record, truth, args.dense, effects, report, trust)
 
     print(f"fitted in {found.fit_seconds_:.1f} s")
     _print_edges(found.graph_, selection)
@@ -272,8 +274,8 @@ def _fit_and_write(
         _print_evaluation(evaluation, diagonal=False)
     if linear is not None:
         print(f"ridge VAR (same windows and pairs): AUROC {linear.auroc:.4f}  AUPRC {linear.auprc:.4f}")
-    if tested is not None:
-        print(significant(tested, args.significance))
+    for sentence in trust.sentences():
+        print(sentence)
     print(f"wrote {out.path}: {', '.join(out.files)}")
     if args.scores_file is not None:
         print(f"wrote all scores: {args.scores_file}")

@@ -20,6 +20,8 @@ from .reading import add_reading_options, named_value
 SHOWN_EFFECTS = 12
 # False discovery rate where it is not said.
 RATE = 0.05
+# Draws of the windows where it is not said.
+BOOTSTRAPS = 20
 NOT_ON_A_PATH = ("--model", "--lam", "--patience", "--score-windows", "--checkpoint-minutes")
 
 
@@ -244,6 +246,15 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
             metavar="Q",
             help="p-values of all edges in edges.csv, and a picture of those found at a false discovery rate of Q"
             f" ({RATE} if it is left out)",
+        )
+        parser.add_argument(
+            "--stability",
+            nargs="?",
+            type=int,
+            const=BOOTSTRAPS,
+            metavar="N",
+            help="how often each edge is found when the windows are drawn again, N times, and the standard error of its score, in"
+            f" edges.csv and a picture; a training each ({BOOTSTRAPS} if N is left out)",
         )
         parser.add_argument(
             "--scores-file",

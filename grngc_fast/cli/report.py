@@ -16,6 +16,7 @@ from .. import __version__
 from ..errors import InputError
 from ..estimator import GRNGC
 from ..graph.unit_shares import KINDS
+from ..scoring import Graph
 from ..training import History
 
 REPORT_FILE = "report.html"
@@ -26,6 +27,11 @@ CAPTIONS = {
         "p-values and scores, and the edges found",
         "Left: p-values of all pairs, flat where no cause helps. Middle: beside the scores. Right: the edges found, the wider"
         " the surer.",
+    ),
+    "stability.png": (
+        "Edges found in fits of resampled windows",
+        "Left: how many pairs are found in which share of the fits. Middle: the strongest scores with their standard errors."
+        " Right: the edges found in half of the fits, the wider the more often.",
     ),
     "graph.png": ("Matrix of the scores, effect by cause", "Scores of all pairs, and the losses of the training."),
     "effects.png": (
@@ -52,11 +58,13 @@ class Report:
     source : what was fitted, as a title names it.
     argv : the command's words, without the program.
     warnings : what was warned of, in order.
+    trust : what is known of how surely the edges are there, in sentences.
     """
 
     source: str
     argv: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
 
     def html(self, found: GRNGC, record: dict[str, Any], pictures: Sequence[Path]) -> str:
         """The report of a fit.
@@ -87,6 +95,7 @@ class Report:
             "tiles": _tiles(found, record),
             "pictures": [_embedded(path) for path in pictures],
             **_edges(found),
+            "trust": self.trust,
             "evaluation": _evaluation(record),
             "curve": loss_curve(found.history_),
             "training": {_spoken(name): kept for name, kept in (record["training"] | record["timings"]).items()},
@@ -101,10 +110,14 @@ class Report:
 
     def _doubts(self, found: GRNGC, record: dict[str, Any]) -> list[str]:
         reading = record["table"].get("reading") or {}
-        told = [record["doubt"], *reading.get("warnings", ()), *self.warnings]
+        told = [record["doubt"], *reading.get("warnings", ()), *self.warnings, *self._nothing(record)]
         if found.history_.stopped == "diverged":
             told.append("training met a loss that is not finite and stopped; the last good state was kept")
         return list(dict.fromkeys(text for text in told if text))
+
+    def _nothing(self, record: dict[str, Any]) -> list[str]:
+        tested = record["significance"] or {}
+        return [self.trust[0]] if tested.get("edges") == 0 else []
 
     def _command(self, seed: int) -> str:
         seeded = any(word == "--seed" or word.startswith("--seed=") for word in self.argv)
@@ -130,10 +143,11 @@ def _edges(found: GRNGC) -> dict[str, Any]:
     graph = found.graph_
     chosen = graph.edges(top_k=SHOWN_EDGES)
     shares: list[list[str]] = [[] for _ in chosen]
+    effect, cause = ({name: number for number, name in enumerate(side)} for side in (graph.names, graph.causes))
     if graph.unit_shares is not None:
-        effect, cause = ({name: number for number, name in enumerate(side)} for side in (graph.names, graph.causes))
         known = graph.unit_shares.at([effect[e.target] for e in chosen], [cause[e.source] for e in chosen])
         shares = [["" if share != share else f"{share:.0%}" for share in row] for row in known.tolist()]
+    kinds, sures = _how_sure(graph, [effect[e.target] for e in chosen], [cause[e.source] for e in chosen])
     largest = chosen[0].score if chosen else 1.0
     edges = [
         {
@@ -142,8 +156,9 @@ def _edges(found: GRNGC) -> dict[str, Any]:
             "score": f"{edge.score:.4f}" if edge.score >= 0.001 else f"{edge.score:.2e}",
             "percent": round(100 * edge.score / largest, 1),
             "shares": share,
+            "sure": sure,
         }
-        for edge, share in zip(chosen, shares, strict=True)
+        for edge, share, sure in zip(chosen, shares, sures, strict=True)
     ]
     note = f"The {len(edges)} strongest; edges.csv has those that were asked for." if len(edges) == SHOWN_EDGES else ""
     if graph.unit_shares is not None:
@@ -151,7 +166,24 @@ def _edges(found: GRNGC) -> dict[str, Any]:
             " Linear is the share of a slope that is the same everywhere, spline that of a curve of the cause alone, interaction"
             " that of units which read other causes too."
         )
-    return {"edges": edges, "edges_note": note, "shares": KINDS if graph.unit_shares is not None else ()}
+    return {
+        "edges": edges,
+        "edges_note": note,
+        "shares": KINDS if graph.unit_shares is not None else (),
+        "sure": kinds,
+    }
+
+
+def _how_sure(graph: Graph, effect: list[int], cause: list[int]) -> tuple[list[str], list[list[str]]]:
+    """Of what is known names, and for each edge its q-value, how often it was found and the standard error of its score."""
+    columns = {}
+    if graph.p_values is not None:
+        columns["q-value"] = [f"{q:.2g}" if q == q else "" for q in graph.p_values.at(effect, cause)[1].tolist()]
+    if graph.repeats is not None:
+        often, spread = graph.repeats.at(effect, cause)
+        columns["found in"] = [f"{share:.0%}" for share in often.tolist()]
+        columns["standard error"] = [_number(error) for error in spread.tolist()]
+    return list(columns), [list(row) for row in zip(*columns.values(), strict=True)] or [[] for _ in effect]
 
 
 def _evaluation(record: dict[str, Any]) -> dict[str, Any]:

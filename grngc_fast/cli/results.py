@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import importlib.util
 import json
@@ -30,12 +31,11 @@ from ..graph.drawing import plot_graph_summary
 from ..planning.path_result import LambdaPath
 from ..plotting import plot_edge_effects
 from ..scoring import EdgeEffect
-from ..significance import Significance
 from .report import REPORT_FILE, Report
+from .trust import Trust
 
 FIT_FILES = ("edges.csv", "scores.npz", "graph.png", "run.json")
 EFFECT_FILES = ("effects.csv", "effects.png")
-SIGNIFICANCE_FILES = ("significance.png",)
 PATH_FILES = ("path.csv", "path.png", "edges.csv", "scores.npz", "run.json")
 # Scores up to here are all written.
 DENSE_BYTES = 2**27
@@ -63,6 +63,12 @@ class OutputFolder:
         if not os.access(above, os.W_OK):
             raise InputError(f"--out {path}: no permission to write in {above}")
 
+    def without(self, name: str) -> OutputFolder:
+        """The same folder, in which this file will not be written."""
+        folder = copy.copy(self)
+        folder.files = tuple(own for own in self.files if own != name)
+        return folder
+
     @contextmanager
     def staged(self) -> Iterator[Path]:
         """A folder inside the final one; its files move over only when the block ends well."""
@@ -79,9 +85,9 @@ class OutputFolder:
                 self.path.rmdir()
 
 
-def fit_files(effects: bool = False, report: bool = False, significance: bool = False) -> tuple[str, ...]:
-    """Files of a fit, with those of edges' effects, of p-values and a report or without; without matplotlib no picture."""
-    further = (EFFECT_FILES if effects else ()) + (SIGNIFICANCE_FILES if significance else ())
+def fit_files(effects: bool = False, report: bool = False, trust: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Files of a fit, with those of edges' effects, of how surely they are there and a report; without matplotlib no picture."""
+    further = (EFFECT_FILES if effects else ()) + trust
     return _drawable(FIT_FILES + further + ((REPORT_FILE,) if report else ()))
 
 
@@ -107,11 +113,10 @@ def write_fit(
     dense: bool,
     effects: Sequence[EdgeEffect] | None = None,
     report: Report | None = None,
-    rate: float | None = None,
+    trust: Trust | None = None,
 ) -> bool:
-    """edges.csv, scores.npz, graph.png, run.json, of effects effects.csv and effects.png, and of a report report.html.
-
-    `rate`: false discovery rate of the edges in significance.png, of a graph with p-values.
+    """edges.csv, scores.npz, graph.png, run.json, of effects effects.csv and effects.png, of a report report.html, of `trust`
+    its pictures.
 
     Returns whether scores.npz holds all scores. Above `DENSE_BYTES`, unless `dense`, it holds the selected edges.
     """
@@ -129,8 +134,8 @@ def write_fit(
             _write_effects(stage / "effects.csv", effects)
             if "effects.png" in out.files:
                 plot_edge_effects(effects).savefig(stage / "effects.png", dpi=150)
-        if rate is not None and "significance.png" in out.files:
-            Significance(found.graph_).plot("summary", rate).savefig(stage / "significance.png", dpi=150)
+        if trust is not None:
+            trust.draw(stage, out.files)
         if report is not None:
             pictures = [stage / name for name in out.files if name.endswith(".png")]
             (stage / REPORT_FILE).write_text(report.html(found, record, pictures), encoding="utf-8")
@@ -212,9 +217,9 @@ def run_record(
     ridge: Evaluation | None,
     effects: Sequence[EdgeEffect] | None = None,
     warned: Sequence[str] = (),
-    rate: float | None = None,
+    trust: Trust | None = None,
 ) -> dict[str, Any]:
-    """All that is needed to repeat the run, and what came of it; `rate` of false discoveries, where p-values were asked for."""
+    """All that is needed to repeat the run, and what came of it."""
     history = found.history_
     return {
         "table": source.pop("table"),
@@ -228,7 +233,7 @@ def run_record(
         "candidate_pairs": found.candidates_.n_pairs,
         "edges": selection,
         "effects": None if effects is None else [_effect_record(edge) for edge in effects],
-        "significance": None if rate is None else _significance_record(found, rate),
+        **(Trust() if trust is None else trust).settings(),
         "timings": {
             "fit_seconds": round(found.fit_seconds_, 3),
             **{f"{phase}_seconds": round(seconds, 3) for phase, seconds in found.timings_.items()},
@@ -243,19 +248,6 @@ def run_record(
         },
         **_circumstances(evaluation, ridge),
     }
-
-
-def significant(tested: Significance, rate: float) -> str:
-    """In a sentence: how many edges are."""
-    count = tested.graph(rate).n_edges
-    if not count:
-        return f"no edge is significant at a false discovery rate of {rate:g}"
-    return f"{count} edges are significant at a false discovery rate of {rate:g} (q_value in edges.csv)"
-
-
-def _significance_record(found: GRNGC, rate: float) -> dict[str, Any]:
-    tested = Significance(found.graph_)
-    return {"false_discovery_rate": rate, "edges": tested.graph(rate).n_edges, **tested.metadata}
 
 
 def _effect_record(edge: EdgeEffect) -> dict[str, Any]:

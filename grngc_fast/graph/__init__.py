@@ -3,6 +3,7 @@
 from .dense import CausalGraph, load_graph
 from .edges import Edge, EdgeArrays, EdgeExports, StrongestEdges, check_selection
 from .p_values import PValues, check_rate
+from .repeats import Repeats
 from .sparse import SparseCausalGraph
 from .unit_shares import UnitShares
 
@@ -12,6 +13,7 @@ __all__ = [
     "EdgeArrays",
     "EdgeExports",
     "PValues",
+    "Repeats",
     "SparseCausalGraph",
     "StrongestEdges",
     "UnitShares",

@@ -21,6 +21,7 @@ from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selec
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names, check_values
 from .p_values import PValues, as_p_values
+from .repeats import Repeats, as_repeats
 from .sparse import SparseCausalGraph, edges_of
 from .unit_shares import UnitShares, as_unit_shares
 
@@ -47,14 +48,15 @@ class CausalGraph(EdgeExports):
     gradients : optional (E, C) non-negative array, the mean absolute gradients, where the scores are evidence of several kinds.
     unit_shares : optional UnitShares, of which units of the network the scores are made.
     p_values : optional PValues, how surely each pair is more than chance.
+    repeats : optional Repeats, how often each pair is found in repeated fits.
 
     The diagonal of a graph is where effect and cause have the same name, wherever that is. Every export takes the same
     selection, at most one of `threshold`, `top_k`, `density`, and `diagonal`; see `edges`.
 
     Attributes
     ----------
-    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares, p_values, gradients : as given;
-        None where not.
+    scores, names, lag_scores, signed_scores, metadata, causes, standard_error, unit_shares, p_values, gradients,
+        repeats : as given; None where not.
     shape : (E, C). series, n_series : every series once, and their number. n_lags : L, 1 without `lag_scores`.
     own_causes : (E,) the column of each effect's influence on itself, -1 where it is no cause.
 
@@ -80,6 +82,7 @@ class CausalGraph(EdgeExports):
     unit_shares: UnitShares | None = None
     p_values: PValues | None = None
     gradients: Array | None = None
+    repeats: Repeats | None = None
 
     def __post_init__(self) -> None:
         scores = as_float("scores", self.scores)
@@ -98,6 +101,7 @@ class CausalGraph(EdgeExports):
             values[what] = array
         values["unit_shares"] = as_unit_shares(self.unit_shares, scores.shape)
         values["p_values"] = as_p_values(self.p_values, scores.shape)
+        values["repeats"] = as_repeats(self.repeats, scores.shape)
         for attribute, value in {**values, "metadata": as_json(self.metadata)}.items():
             object.__setattr__(self, attribute, value)
 
@@ -175,7 +179,8 @@ class CausalGraph(EdgeExports):
         arrays = {name: getattr(self, name) for name in ("scores", *_ARRAYS)}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         tested = {} if self.p_values is None else self.p_values.to_arrays()
-        write_graph(path, {**arrays, **shares, **tested}, self.names, self.causes, self.metadata)
+        repeated = {} if self.repeats is None else self.repeats.to_arrays()
+        write_graph(path, {**arrays, **shares, **tested, **repeated}, self.names, self.causes, self.metadata)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> CausalGraph:
@@ -210,5 +215,6 @@ def load_graph(path: str | os.PathLike[str]) -> CausalGraph | SparseCausalGraph:
             causes=arrays["causes"],
             unit_shares=UnitShares.from_arrays(arrays, arrays["scores"].shape),
             p_values=PValues.from_arrays(arrays),
+            repeats=Repeats.from_arrays(arrays),
             **{part: arrays.get(part) for part in _ARRAYS},
         )

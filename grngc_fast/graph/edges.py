@@ -20,6 +20,7 @@ from . import drawing
 from .file import atomic_writer
 from .input import Array, own_causes
 from .p_values import COLUMNS, PValues, as_p_values
+from .repeats import COLUMNS_OF_REPEATS, Repeats, as_repeats
 from .saving import WHOLE, known_suffix, save_edges, write_text
 from .unit_shares import KINDS, UnitShares, as_unit_shares
 
@@ -128,6 +129,7 @@ class EdgeExports(ABC):
     metadata : settings of the fit.
     unit_shares : of which units of the network the gradients are made; None where that is not known.
     p_values : how surely each pair is more than chance; None where it was not tested.
+    repeats : how often each pair is found in repeated fits; None where there were none.
     """
 
     names: tuple[str, ...]
@@ -135,6 +137,7 @@ class EdgeExports(ABC):
     metadata: dict[str, Any]
     unit_shares: UnitShares | None
     p_values: PValues | None
+    repeats: Repeats | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -183,6 +186,12 @@ class EdgeExports(ABC):
         """The same graph, whose arrays are not copied or checked again, with these p-values."""
         graph = copy.copy(self)
         object.__setattr__(graph, "p_values", as_p_values(p_values, self.shape))
+        return graph
+
+    def with_repeats(self, repeats: Repeats) -> Self:
+        """The same graph, whose arrays are not copied or checked again, with what repeated fits found."""
+        graph = copy.copy(self)
+        object.__setattr__(graph, "repeats", as_repeats(repeats, self.shape))
         return graph
 
     def threshold(self, cut: float | Literal["auto"] = "auto", q: float = 0.05) -> SparseCausalGraph:
@@ -278,7 +287,7 @@ class EdgeExports(ABC):
         """The selected edges as a DataFrame with the columns source, target, lag, score, sign. Needs pandas.
 
         Also gradient where edges are ranked by more than that; with `unit_shares` linear, spline, interaction, with `p_values`
-        p_value, q_value; NaN where they are not known.
+        p_value, q_value, NaN where they are not known; with `repeats` frequency, standard_error.
         """
         try:
             import pandas as pd
@@ -296,7 +305,8 @@ class EdgeExports(ABC):
         """A DiGraph of all series with the selected edges, cause to effect. Needs networkx.
 
         Edge attributes: score, lag, sign, weight, which is the score again, and gradient where edges are ranked by more than
-        that; with `unit_shares` also linear, spline, interaction, with `p_values` p_value, q_value.
+        that; with `unit_shares` also linear, spline, interaction, with `p_values` p_value, q_value, with `repeats` frequency,
+        standard_error.
         """
         try:
             import networkx as nx
@@ -333,7 +343,7 @@ class EdgeExports(ABC):
         """Write the selected edges as a UTF-8 CSV file with the header source,target,lag,score,sign.
 
         Also gradient where edges are ranked by more than that; with `unit_shares` linear,spline,interaction, with `p_values`
-        p_value,q_value; empty where they are not known.
+        p_value,q_value, empty where they are not known; with `repeats` frequency,standard_error.
 
         Raises
         ------
@@ -386,7 +396,8 @@ class EdgeExports(ABC):
         if not strongest_edges:
             return f"{head}, no edges)"
         lines = [f"  {e.source} -> {e.target} ({self._describe_edge(e)})" for e in strongest_edges]
-        return "\n".join([f"{head}; strongest edges:", *lines]) + ")"
+        doubt = ", in doubt: too few windows" if self.metadata.get("doubt") else ""
+        return "\n".join([f"{head}; strongest edges{doubt}:", *lines]) + ")"
 
     def _describe(self) -> str:
         same = self.causes is self.names
@@ -415,6 +426,8 @@ class EdgeExports(ABC):
             columns |= zip(KINDS, shares.T, strict=True)
         if self.p_values is not None:
             columns |= zip(COLUMNS, self.p_values.at(chosen.effect, chosen.cause), strict=True)
+        if self.repeats is not None:
+            columns |= zip(COLUMNS_OF_REPEATS, self.repeats.at(chosen.effect, chosen.cause), strict=True)
         return columns
 
 

@@ -15,6 +15,7 @@ from .edges import EdgeArrays, EdgeExports, Indices, check_selection
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names
 from .p_values import PValues, as_p_values
+from .repeats import Repeats, as_repeats
 from .unit_shares import UnitShares, as_unit_shares
 
 _TYPES = {"effect": np.int32, "cause": np.int32, "lag": np.int32, "sign": np.int8}
@@ -36,7 +37,7 @@ class SparseCausalGraph(EdgeExports):
     metadata : settings of the fit; JSON values.
     unit_shares : optional UnitShares of these edges, of which units of the network their gradients are made.
     gradient : optional (n,) mean absolute gradients, not negative, where the scores are evidence of several kinds.
-    p_values : optional PValues of all pairs, kept or not.
+    p_values, repeats : optional PValues and Repeats of all pairs, kept or not.
 
     A selection returns no more than was kept: a pair that is not here has a score that is not known, and counts as 0.
 
@@ -63,6 +64,7 @@ class SparseCausalGraph(EdgeExports):
     unit_shares: UnitShares | None = None
     p_values: PValues | None = None
     gradient: Array | None = None
+    repeats: Repeats | None = None
 
     def __post_init__(self) -> None:
         score = as_float("score", self.score)
@@ -106,6 +108,7 @@ class SparseCausalGraph(EdgeExports):
             "unit_shares": shares,
         }
         head["p_values"] = as_p_values(self.p_values, (len(names), len(causes)))
+        head["repeats"] = as_repeats(self.repeats, (len(names), len(causes)))
         for name, value in head.items():
             object.__setattr__(self, name, value)
 
@@ -187,7 +190,8 @@ class SparseCausalGraph(EdgeExports):
         arrays = {name: getattr(self, name) for name in ("effect", "cause", "score", "lag", "sign")}
         shares = {} if self.unit_shares is None else self.unit_shares.to_arrays()
         tested = {} if self.p_values is None else self.p_values.to_arrays()
-        rest = {"n_lags": np.array(self.n_lags), "gradient": self.gradient, **shares, **tested}
+        repeated = {} if self.repeats is None else self.repeats.to_arrays()
+        rest = {"n_lags": np.array(self.n_lags), "gradient": self.gradient, **shares, **tested, **repeated}
         write_graph(path, {**arrays, **rest}, self.names, self.causes, self.metadata)
 
     @classmethod
@@ -212,6 +216,7 @@ class SparseCausalGraph(EdgeExports):
         further: dict[str, Any] = {
             "unit_shares": UnitShares.from_arrays(arrays, shape),
             "p_values": PValues.from_arrays(arrays),
+            "repeats": Repeats.from_arrays(arrays),
         }
         return cls(**columns, **head, n_lags=int(arrays["n_lags"]), gradient=arrays.get("gradient"), **further)
 
@@ -227,5 +232,6 @@ def edges_of(graph: EdgeExports, chosen: EdgeArrays) -> SparseCausalGraph:
         metadata=graph.metadata,
         unit_shares=shares,
         p_values=graph.p_values,
+        repeats=graph.repeats,
         gradient=graph.gradients_at(chosen.effect, chosen.cause),
     )

@@ -10,7 +10,7 @@ from .options import MODELS, RANKINGS, FitOptions
 from .path import lambda_path
 from .path_result import LambdaPath
 from .plan import Plan, recorded
-from .refit import refitted
+from .refit import refitted, refitted_together
 from .resumption import planned, recorded_random_state, settle
 from .start import start_network
 from .stopwatch import Stopwatch
@@ -38,6 +38,7 @@ __all__ = [
     "recorded",
     "recorded_random_state",
     "refitted",
+    "refitted_together",
     "scored_part",
     "settle",
     "start_network",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import numbers
 import warnings
@@ -29,6 +30,7 @@ from .path_result import LambdaPath
 from .plan import COLD, Plan, decide, recorded
 from .threads import fit_threads
 
+_LOG = logging.getLogger("grngc_fast")
 # The least strength of a computed path, as a share of the largest.
 SMALLEST_SHARE = 1e-3
 MEMORY_LIMIT = 2 * 2**30
@@ -116,6 +118,7 @@ def lambda_path(
     data.tell()
     doubt = doubt_of(len(data.windows), data.edges.n_pairs * chosen.lags)
     if doubt is not None:
+        _LOG.warning("%s", doubt)
         warnings.warn(str(doubt), DataWarning, stacklevel=2)
     training, held_out = data.windows.split(chosen.validation_fraction)
     if held_out is None or len(held_out) < 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -10,10 +11,14 @@ from torch import nn
 from ..distributed import World
 from ..series import PreparedSeries, Windows
 from ..training import train
+from ..training.working_sets import JoinedData, SetData, search_sets
 from .network import network_of
 from .options import FitOptions
 from .plan import Plan
-from .start import start_network
+from .start import set_options, start_network, take_sets
+
+# Networks of all targets of all fits side by side, to each thread: as many as fill a tile (`training.working_sets.search`).
+SIDE_BY_SIDE = 125
 
 
 def refitted(
@@ -24,9 +29,46 @@ def refitted(
     Torch's own random numbers are the caller's to keep. Processes of the world train one network.
     """
     world = World() if world is None else world
-    part, generator = replace(data, windows=windows), torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed + world.rank)
-    network, training = network_of(plan, options, part, generator), plan.training_options(options)
+    part, generator, network = _fresh(plan, options, data, windows, seed, world)
+    training = plan.training_options(options)
     before = start_network(network, plan, part, windows.split(training.validation_fraction)[0], seed, world)
     train(network, windows, training, generator, world=world, history=before)
     return network
+
+
+def refitted_together(
+    plan: Plan,
+    options: FitOptions,
+    data: PreparedSeries,
+    draws: Sequence[tuple[Windows, int]],
+    world: World | None = None,
+) -> Iterator[nn.Module]:
+    """As `refitted` of each of several windows and seeds, in their order; working sets of few targets are found side by side.
+
+    The networks of a draw are as if it were alone, but for their random numbers, which come from the first seed of those beside.
+    """
+    world, training = World() if world is None else world, plan.training_options(options)
+    at_once = max(1, SIDE_BY_SIDE * torch.get_num_threads() // data.edges.n_effects)
+    alike = len({len(windows) for windows, _ in draws}) == 1
+    if plan.model != "sets" or at_once == 1 or not alike:
+        for windows, seed in draws:
+            yield refitted(plan, options, data, windows, seed, world)
+        return
+    for start in range(0, len(draws), at_once):
+        some = draws[start : start + at_once]
+        search = set_options(_fresh(plan, options, data, *some[0], world)[2])
+        read = [windows.split(training.validation_fraction)[0] for windows, _ in some]
+        joined = JoinedData.of_parts([SetData.of(part, data.edges, smooth=search.splines > 0) for part in read])
+        found = search_sets(joined, plan.lam, search, some[0][1], world).split(data.edges.n_effects)
+        for (windows, seed), sets in zip(some, found, strict=True):
+            _, generator, network = _fresh(plan, options, data, windows, seed, world)
+            train(network, windows, training, generator, world=world, history=take_sets(network, sets, plan.lam))
+            yield network
+
+
+def _fresh(
+    plan: Plan, options: FitOptions, data: PreparedSeries, windows: Windows, seed: int, world: World
+) -> tuple[PreparedSeries, torch.Generator, nn.Module]:
+    part, generator = replace(data, windows=windows), torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed + world.rank)
+    return part, generator, network_of(plan, options, part, generator)

@@ -13,7 +13,7 @@ from ..models import OwnPast, SetMLP
 from ..series import PreparedSeries, Windows
 from ..training.history import History
 from ..training.sparse_linear import sparse_linear
-from ..training.working_sets import SetOptions, find_sets
+from ..training.working_sets import SetOptions, WorkingSets, find_sets
 from .plan import Plan
 
 
@@ -75,12 +75,20 @@ def start_sets(
     `windows`: those of `data` to train on. `seed`: of the networks' weights and of the order of windows. Processes share out the
     targets; all are left with the same. Returns the loss after each round.
     """
-    network = model.network if isinstance(model, OwnPast) else model
-    assert isinstance(network, SetMLP)
+    return take_sets(model, find_sets(windows, lam, set_options(model), seed, world, verbose, data.edges), lam)
+
+
+def set_options(model: nn.Module) -> SetOptions:
+    """Of the search for the sets of this model."""
+    network = _sets_of(model)
     size, units = network.columns.shape[1], network.readout.shape[1]
     splines = 0 if network.splines is None else network.splines.shape[2]
-    options = SetOptions(set_size=size, units=units, splines=splines).among(network.n_series * network.n_lags)
-    found = find_sets(windows, lam, options, seed, world, verbose, data.edges)
+    return SetOptions(set_size=size, units=units, splines=splines).among(network.n_series * network.n_lags)
+
+
+def take_sets(model: nn.Module, found: WorkingSets, lam: float) -> History:
+    """Start the model with what was found; the loss after each round."""
+    network = _sets_of(model)
     network.start(found.columns, found.networks)
     if isinstance(model, OwnPast):
         with torch.no_grad():
@@ -91,3 +99,9 @@ def start_sets(
         history.append(step, error, penalty, lam, math.nan, edges)
     history.before = history.best_step = history.step[-1]
     return history
+
+
+def _sets_of(model: nn.Module) -> SetMLP:
+    network = model.network if isinstance(model, OwnPast) else model
+    assert isinstance(network, SetMLP)
+    return network

@@ -14,14 +14,14 @@ from ..distributed import World
 from ..errors import InputError
 from ..graph import CausalGraph, PValues, SparseCausalGraph
 from ..planning import FitOptions, Plan, refitted, scored_part
-from ..planning.machine import as_bytes, available_memory, shown
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
 from ..training.threads import in_threads
 from ..training.working_sets.features import standard
-from .condition import condition, most_inputs
+from .condition import condition, most_inputs, ranked_functions
 from .explained import Explained
 from .inputs import FREQUENCIES, FREQUENCIES_OF_LAGS, HalfInputs
+from .room import check_room
 from .score_test import p_values, scores
 
 # Of each half.
@@ -36,6 +36,7 @@ BYTES_TO_A_PAIR = 48
 TILE_NUMBERS = 2**22
 
 
+Half = tuple[Windows, HalfInputs]
 # Of each target its inputs of the largest scores, the largest first, by number in lag-major order; its own are not among them.
 Strongest = Sequence[tuple[int, ...]]
 
@@ -55,7 +56,7 @@ def edge_p_values(
     InputError : fewer than `FEWEST_WINDOWS` windows in a half, p-values that memory does not hold.
     """
     world = World() if world is None else world
-    _check_memory(options, data)
+    check_room("p-values", BYTES_TO_A_PAIR, options, data)
     halves = data.windows.halves()
     fewest = min(len(half) for half in halves)
     if fewest < FEWEST_WINDOWS:
@@ -69,17 +70,6 @@ def edge_p_values(
     tested = _tested(data, halves, found[::-1], rows)
     p = world.assemble(tested, rows, data.edges.n_effects).numpy()
     return PValues(_of_pairs(p, data), {"method": "cross-fitted score tests", **_settings(data, halves)})
-
-
-def _check_memory(options: FitOptions, data: PreparedSeries) -> None:
-    needed = BYTES_TO_A_PAIR * data.edges.n_effects * data.edges.n_causes
-    limit = options.memory_limit
-    allowed = available_memory(torch.device("cpu")) if limit is None else as_bytes(limit)
-    if needed > allowed:
-        raise InputError(
-            f"p-values of {data.edges.n_effects:,} effects by {data.edges.n_causes:,} causes need {shown(needed)} and"
-            f" {shown(allowed)} is there; name fewer regulators or targets"
-        )
 
 
 def _found_on(
@@ -123,13 +113,13 @@ def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Str
     """(n, C) p-values of some targets."""
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
     sizes = [n_lags * count for count in _group_sizes(n_lags)]
-    inputs = [HalfInputs.of(half, n_causes) for half in halves]
+    both = [(half, HalfInputs.of(half, n_causes)) for half in halves]
     tile = max(1, TILE_NUMBERS // (n_causes * sum(sizes) ** 2))
 
     def work(some: Tensor) -> Tensor:
         parts = []
-        for half, x, strongest in zip(halves, inputs, found, strict=True):
-            parts.append(scores(x, [_explained(half, x, strongest[target], target) for target in some.tolist()]))
+        for of, other, strongest in zip(both, both[::-1], found, strict=True):
+            parts.append(scores(of[1], [_explained(of, other, strongest[target], target) for target in some.tolist()]))
         return p_values(parts[0] + parts[1], sizes).cpu()
 
     tiles = in_threads(work, list(rows.split(tile)), data.windows.steps.device)
@@ -141,21 +131,29 @@ def _group_sizes(n_lags: int) -> tuple[int, int, int]:
     return (1, len(FREQUENCIES), PARTNERS) if n_lags == 1 else (1, len(FREQUENCIES_OF_LAGS), PARTNERS_OF_LAGS)
 
 
-def _explained(windows: Windows, half: HalfInputs, members: Sequence[int], target: int) -> Explained:
-    of_target = windows.of_targets(torch.tensor([target], device=windows.steps.device))
-    y = of_target.targets()[:, 0].double()
-    column = target if windows.target_columns is None else int(windows.target_columns[target])
-    steps = windows.starts[:, None] + windows.n_lags - 1 - torch.arange(windows.n_lags, device=y.device)
-    own = windows.steps[steps, column].double()
-    there = ~(y.isnan() | own.isnan().any(1))
-    # A past that is missing is filled by its mean, and told nothing of: the target counts as missing.
-    own = standard(own.nan_to_num())
-    chosen = members[: max(1, most_inputs(int(there.sum())) - windows.n_lags)]
+def _explained(of: Half, other: Half, members: Sequence[int], target: int) -> Explained:
+    """A target on a half; its functions are chosen on the other, which the members were found on."""
+    windows, half = of
+    y, own = _target(of, target)
+    chosen = members[: max(1, most_inputs(int((~y.isnan()).sum())) - windows.n_lags)]
+    there_y, there_own = _target(other, target)
+    order = ranked_functions(other[1], chosen, there_own, there_y)
     n_partners = _group_sizes(windows.n_lags)[2]
     partners = torch.stack([own[:, 0], *(half.standard[:, j] for j in chosen)])[:n_partners]
     partners = functional.pad(partners, (0, 0, 0, n_partners - len(partners)))
     read = sorted({j % half.n_series for j in chosen} & set(range(half.base.shape[1])))
-    return Explained.by(condition(half, chosen, own), y.masked_fill(~there, torch.nan), partners, read)
+    return Explained.by(condition(half, chosen, own, order), y, partners, read)
+
+
+def _target(of: Half, target: int) -> tuple[Tensor, Tensor]:
+    """(N,) NaN where it is missing, and its own past (N, L)."""
+    windows, _ = of
+    y = windows.of_targets(torch.tensor([target], device=windows.steps.device)).targets()[:, 0].double()
+    column = target if windows.target_columns is None else int(windows.target_columns[target])
+    steps = windows.starts[:, None] + windows.n_lags - 1 - torch.arange(windows.n_lags, device=y.device)
+    own = windows.steps[steps, column].double()
+    # A past that is missing is filled by its mean, and told nothing of: the target counts as missing.
+    return y.masked_fill(own.isnan().any(1), torch.nan), standard(own.nan_to_num())
 
 
 def _of_pairs(p: NDArray[np.float64], data: PreparedSeries) -> NDArray[np.float64]:

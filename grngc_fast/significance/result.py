@@ -1,4 +1,4 @@
-"""What tests say of a fitted graph: p-values, the graph at a false discovery rate, pictures of both."""
+"""What tests and repeated fits say of a graph: p-values or frequencies, the graph that is left, pictures of both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..graph import CausalGraph, PValues, SparseCausalGraph
+from ..errors import InputError
+from ..graph import CausalGraph, PValues, Repeats, SparseCausalGraph
 from . import drawing
 
 if TYPE_CHECKING:
@@ -64,3 +65,84 @@ class Significance:
 
     def __repr__(self) -> str:
         return f"Significance({int(self._tested.significant(0.05).sum())} edges at q = 0.05; {self._tested})"
+
+
+@dataclass(frozen=True, eq=False)
+class Stability:
+    """Of the edges of a graph, over repeated fits.
+
+    Attributes
+    ----------
+    whole : the graph whose fit was repeated, with its `repeats`.
+    """
+
+    whole: CausalGraph | SparseCausalGraph
+
+    @property
+    def frequency(self) -> NDArray[np.float64]:
+        """(E, C) `[effect, cause]`, the share of the fits in which each is among the `n_edges` strongest ones."""
+        return self._repeats.frequency
+
+    @property
+    def score(self) -> NDArray[np.float64]:
+        """(E, C) mean of each score over the fits."""
+        return self._repeats.score
+
+    @property
+    def standard_error(self) -> NDArray[np.float64]:
+        """(E, C) standard deviation of each score over the fits."""
+        return self._repeats.standard_error
+
+    @property
+    def n_fits(self) -> int:
+        """How many fits there were."""
+        return int(self._repeats.metadata["fits"])
+
+    @property
+    def n_edges(self) -> int:
+        """The strongest edges of a fit that count as found in it."""
+        return int(self._repeats.metadata["edges"])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the E effects."""
+        return self.whole.names
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """Of the C causes."""
+        return self.whole.causes
+
+    def graph(self, frequency: float = 0.5) -> SparseCausalGraph:
+        """The edges that are among the strongest in at least this share of the fits; their scores are these shares.
+
+        Raises
+        ------
+        InputError : a share that is not above 0 and at most 1.
+        """
+        if isinstance(frequency, bool) or not isinstance(frequency, (int, float)) or not 0 < frequency <= 1:
+            raise InputError(f"frequency={frequency!r}; expected a share of the fits, 0 < frequency <= 1")
+        kept = np.where(self.frequency >= frequency, self.frequency, 0.0)
+        whole = CausalGraph(kept, self.names, causes=self.causes, repeats=self._repeats)
+        return whole.kept(diagonal=False)
+
+    def plot(self, kind: Literal["frequencies", "scores", "graph", "summary"] = "summary", top_k: int = 40) -> Figure:
+        """Draw and return the matplotlib Figure. Needs matplotlib, "graph" and "summary" networkx too.
+
+        "frequencies": how many pairs are found how often. "scores": the `top_k` strongest scores with their standard errors.
+        "graph": the edges found in half of the fits, the wider the more often. "summary": all three.
+
+        Raises
+        ------
+        InputError : another kind.
+        """
+        return drawing.plot_repeats(self.whole, self.graph(), kind, top_k)
+
+    @property
+    def _repeats(self) -> Repeats:
+        assert self.whole.repeats is not None
+        return self.whole.repeats
+
+    def __repr__(self) -> str:
+        always = int((self.frequency == 1).sum())
+        return f"Stability({self.n_fits} fits, of the {self.n_edges} strongest edges {always} in all of them)"

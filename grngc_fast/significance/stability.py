@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ..distributed import World
 from ..errors import InputError
-from ..graph import CausalGraph, SparseCausalGraph
-from ..planning import FitOptions, Plan, refitted, scored_part
+from ..graph import CausalGraph, Repeats, SparseCausalGraph
+from ..planning import FitOptions, Plan, refitted_together, scored_part
 from ..ranking import ranked
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries
+from .room import check_room
 
-Matrix = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Stability:
-    """Of the edges of a graph, over repeated fits.
-
-    Attributes
-    ----------
-    frequency : (E, C) `[effect, cause]`, the share of the fits in which each is among the `n_edges` strongest between different
-        series.
-    score, standard_error : (E, C) mean and standard deviation of its score over the fits.
-    n_fits, n_edges : how many.
-    names, causes : of the effects and the causes.
-    """
-
-    frequency: Matrix
-    score: Matrix
-    standard_error: Matrix
-    n_fits: int
-    n_edges: int
-    names: tuple[str, ...]
-    causes: tuple[str, ...]
-
-    def graph(self, frequency: float = 0.5) -> SparseCausalGraph:
-        """The edges that are among the strongest in at least this share of the fits; their scores are these shares.
-
-        Raises
-        ------
-        InputError : a share that is not above 0 and at most 1.
-        """
-        if isinstance(frequency, bool) or not isinstance(frequency, (int, float)) or not 0 < frequency <= 1:
-            raise InputError(f"frequency={frequency!r}; expected a share of the fits, 0 < frequency <= 1")
-        kept = np.where(self.frequency >= frequency, self.frequency, 0.0)
-        whole = CausalGraph(kept, self.names, causes=self.causes)
-        return whole.kept(diagonal=False)
-
-    def __repr__(self) -> str:
-        always = int((self.frequency == 1).sum())
-        return f"Stability({self.n_fits} fits, of the {self.n_edges} strongest edges {always} in all of them)"
+# Of sums, their squares, frequencies, and what they are made from.
+BYTES_TO_A_PAIR = 64
 
 
 def stability(
@@ -69,10 +30,11 @@ def stability(
     n_seeds: int = 1,
     n_edges: int | None = None,
     world: World | None = None,
-) -> Stability:
+) -> Repeats:
     """Fit again, as the plan says, on windows that are drawn with replacement (`Windows.resampled`).
 
-    The fits come one after another, each at the cost of a training without the choices before it.
+    Each fit costs a training without the choices before it. Working sets of few targets are found side by side
+    (`refitted_together`), other networks one after another.
 
     Parameters
     ----------
@@ -84,32 +46,31 @@ def stability(
 
     Raises
     ------
-    InputError : numbers out of range.
+    InputError : numbers out of range, pairs that memory does not hold.
     """
     _check(n_bootstraps, n_seeds, n_edges)
+    check_room("frequencies", BYTES_TO_A_PAIR, options, data)
     world = World() if world is None else world
     count = _found(graph) if n_edges is None else n_edges
     scoring = ScoreOptions(options.score_windows, options.edges_per_target, None)
-    draws = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    windows = [data.windows.resampled(generator) if n_bootstraps else data.windows for _ in range(max(1, n_bootstraps))]
+    draws = [(own, seed + 1 + number) for number, own in enumerate(own for own in windows for _ in range(n_seeds))]
     frequency, total, squares = (np.zeros(graph.shape) for _ in range(3))
-    for draw in range(max(1, n_bootstraps)):
-        windows = data.windows.resampled(draws) if n_bootstraps else data.windows
-        drawn = PreparedSeries(data.table, data.scaler, data.edges, windows)
-        for repeat in range(n_seeds):
-            own = seed + 1 + draw * n_seeds + repeat
-            network = refitted(plan, options, data, windows, own, world)
-            part, of = scored_part(network, drawn)
-            generator = torch.Generator().manual_seed(own)
-            found = score_graph(part, of, data.effects, data.causes, scoring, generator, {}, world)
-            found = ranked(found, network, drawn, plan, options)
-            scores = found.score_rows(slice(None)).astype(np.float64)
-            frequency += found.adjacency(top_k=count)
-            total += scores
-            squares += scores**2
-    n_fits = max(1, n_bootstraps) * n_seeds
+    for (own, weights), network in zip(draws, refitted_together(plan, options, data, draws, world), strict=True):
+        drawn = PreparedSeries(data.table, data.scaler, data.edges, own)
+        generator = torch.Generator().manual_seed(weights)
+        found = score_graph(*scored_part(network, drawn), data.effects, data.causes, scoring, generator, {}, world)
+        found = ranked(found, network, drawn, plan, options)
+        scores = found.score_rows(slice(None)).astype(np.float64)
+        frequency += found.adjacency(top_k=count)
+        total += scores
+        squares += scores**2
+    n_fits = len(draws)
     mean = total / n_fits
     spread = np.sqrt(np.maximum(squares / n_fits - mean**2, 0) * n_fits / (n_fits - 1))
-    return Stability(frequency / n_fits, mean, spread, n_fits, count, graph.names, graph.causes)
+    settings = {"bootstraps": n_bootstraps, "fits": n_fits, "edges": count}
+    return Repeats(frequency / n_fits, mean, spread, settings)
 
 
 def _found(graph: CausalGraph | SparseCausalGraph) -> int:

@@ -8,8 +8,9 @@ found out on some targets before each round (`search`).
 """
 
 from .data import SetData
+from .joined import JoinedData
 from .options import SetOptions
 from .search import find_sets, search_sets
 from .sets import WorkingSets
 
-__all__ = ["SetData", "SetOptions", "WorkingSets", "find_sets", "search_sets"]
+__all__ = ["JoinedData", "SetData", "SetOptions", "WorkingSets", "find_sets", "search_sets"]

@@ -61,6 +61,14 @@ class SetData:
             self._screens[self.smooth] = Screen(self.columns[: self.n_inputs], self.smooth)
         return self._screens[self.smooth]
 
+    def make_screens(self) -> None:
+        """Before several threads ask for them."""
+        _ = self.screen
+
+    def screen_of(self, targets: Tensor) -> Screen:
+        """Of the causes that these read, row by row."""
+        return self.screen
+
     def of_targets(self, chosen: Tensor, smooth: bool) -> SetData:
         """The same inputs with these targets, which may be repeated; of data where each may read all."""
         assert self.edges is None

@@ -112,8 +112,7 @@ class _Search:
             return take_round(*given, self.round, steps, generator, bar.update, self._pairs)
 
         if not self._all_fit:
-            # Made once, before several threads ask for it.
-            _ = self._data.screen
+            self._data.make_screens()
         self._pairs = self._pairs or self._pairs_matter()
         found = in_threads(work, mine, self._data.y.device)
         self.state = self.state.after(dict(zip(mine, found, strict=True)), tiles, self._world)
@@ -139,12 +138,12 @@ class _Search:
         allowed = data.allowed(targets)
         if not self.path:
             residual, outside = data.y[targets], allowed
-            partners = strongest(data.screen.linear(residual), allowed, count)
+            partners = strongest(data.screen_of(targets).linear(residual), allowed, count)
         else:
             columns, networks = self.state.columns[targets], self.state.networks.of(targets)
             strength, residual = judged(data, targets, columns, networks)
             outside, partners = without(allowed, columns), strongest_inputs(columns, strength, count)
-        return int(data.screen.pairs_alone(residual, partners, outside).sum())
+        return int(data.screen_of(targets).pairs_alone(residual, partners, outside).sum())
 
     def _tiles(self) -> list[Tensor]:
         """Open targets, those with sets of near sizes together."""

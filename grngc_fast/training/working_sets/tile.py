@@ -44,18 +44,20 @@ def take_round(
     pairs : whether pairs of inputs are looked for.
     """
     allowed = data.allowed(targets)
-    if round_ == 0:
-        columns = _first_sets(data, data.y[targets], allowed, options, pairs)
-    else:
-        columns = _next_sets(before, targets, options, round_)
+    columns = (
+        _first_sets(data, targets, allowed, options, pairs)
+        if round_ == 0
+        else _next_sets(before, targets, options, round_)
+    )
     networks = _trained(data, targets, columns, lam[targets], options, steps, generator, stepped)
     strength, residual = judged(data, targets, columns, networks)
     outside, error = without(allowed, columns), data.mean(targets, residual.square())
     if not outside.any():
         return SetState(columns, strength, torch.full_like(columns, -1), torch.zeros_like(error), error, networks)
     partners = strongest_inputs(columns, strength, options.partners)
-    evidence = data.screen(residual, partners, outside, pairs=pairs)
-    excess = data.screen.excess(evidence, outside, 2 * options.partners, pairs)
+    screen = data.screen_of(targets)
+    evidence = screen(residual, partners, outside, pairs=pairs)
+    excess = screen.excess(evidence, outside, 2 * options.partners, pairs)
     return SetState(columns, strength, strongest(evidence, outside, columns.shape[1]), excess, error, networks)
 
 
@@ -71,15 +73,15 @@ def judged(data: SetData, targets: Tensor, columns: Tensor, networks: Networks) 
     return total.masked_fill_(columns < 0, 0.0).div_(n_windows), data.without_missing(targets, residual)
 
 
-def _first_sets(data: SetData, y: Tensor, allowed: Tensor, options: SetOptions, pairs: bool) -> Tensor:
+def _first_sets(data: SetData, targets: Tensor, allowed: Tensor, options: SetOptions, pairs: bool) -> Tensor:
     """Half by correlation, half by what a screen with these as partners finds; all where they fit."""
-    size = min(options.set_size, int(allowed.sum(1).max()))
+    y, size = data.y[targets], min(options.set_size, int(allowed.sum(1).max()))
     if size >= data.n_inputs and bool(allowed.all()):
         return torch.arange(size, device=y.device).repeat(len(y), 1)
-    residual = standard(y.T).T
-    correlated = strongest(data.screen.linear(residual), allowed, max(options.first_partners, size // 2))
+    screen, residual = data.screen_of(targets), standard(y.T).T
+    correlated = strongest(screen.linear(residual), allowed, max(options.first_partners, size // 2))
     kept = correlated[:, : max(1, size // 2)]
-    evidence = data.screen(residual, correlated[:, : options.first_partners], None, True, pairs)
+    evidence = screen(residual, correlated[:, : options.first_partners], None, True, pairs)
     return torch.cat([kept, strongest(evidence, without(allowed, kept), size - kept.shape[1])], 1)
 
 
