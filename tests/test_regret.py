@@ -126,10 +126,16 @@ def rows(rule: str, title: str, auroc: float, auprc: float) -> list[dict[str, st
 def test_regret_is_the_oracle_less_the_rule_and_a_constant_is_left_out() -> None:
     figures = {"oracle": (0.9, 0.8), "default": (0.88, 0.7), "stability of 1 edges a target": (0.5, 0.5)}
     figures |= {"stability of 2 edges a target": (0.9, 0.8), "stability of 4 edges a target": (0.6, 0.6)}
-    recorded = Recorded([row for name, of in figures.items() for row in rows(name, "sos", *of)])
-    assert tables.regrets(recorded, "default") == {"sos": pytest.approx({"AUROC": 0.02, "AUPRC": 0.1})}
+    better = {"oracle": (1.0, 1.0), "default": (0.96, 1.0)}
+    recorded = Recorded(
+        [row for name, of in figures.items() for row in rows(name, "sos", *of)]
+        + [row for name, of in better.items() for row in rows(name, "VAR P=10", *of)]
+        + [row for name, of in better.items() for row in rows(name, "NetSim 1", 1.0, of[1])]
+    )
+    assert tables.regrets(recorded, "default")["sos"] == pytest.approx({"AUROC": 0.02, "AUPRC": 0.1})
     drawn = tables.regret(recorded)
-    assert "| default | .020 | .020 sos | .100 | .100 sos | 1 |" in drawn and "| stability |" in drawn
+    assert "| default | .020 | .040 VAR P=10 | .000 | .000 NetSim 1 | 2 | .020 / .100 | 1 |" in drawn
+    assert "| stability |" in drawn
     assert "| held-out error |" not in drawn
 
     good, fair, bad = ({"AUROC": value, "AUPRC": value} for value in (0.0, 0.1, 0.4))
