@@ -7,6 +7,7 @@ no unit; what others measured stands in a sentence that says so.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -129,6 +130,14 @@ def _product(recorded: Recorded) -> str:
     return "" if figure is None else f"{figure.value:.0f} MiB"
 
 
+def _race(method: str, system: str, P: int, recorded: Recorded) -> str:
+    """Seconds until AUROC and AUPRC have passed .95, or until the method was stopped."""
+    taken = [recorded.get(f"{method}, {system}", f"time to {metric} 0.95", P) for metric in ("AUROC", "AUPRC")]
+    latest = max((figure.value for figure in taken if figure is not None), default=math.inf)
+    stopped = recorded.get(f"{method}, {system}", "stopped at", P)
+    return seconds(stopped if math.isinf(latest) else Figure(latest, False))
+
+
 def _forest(recorded: Recorded) -> str:
     return seconds(recorded.get("forest, sine", "seconds", 20, 999))
 
@@ -174,6 +183,13 @@ NUMBERS: dict[str, Callable[[Recorded], str]] = {
     "walks": partial(_quality, "walks as they are, var", 20, 999),
     "walks-difference": partial(_quality, "walks, difference=1, var", 20, 999),
     "walks-increments": partial(_quality, "their increments, var", 20, 999),
+    "race-ours": partial(_race, "grngc_fast", "lorenz96 F=40", 100),
+    "race-granted": partial(_race, "grngc_fast, strength granted", "lorenz96 F=40", 100),
+    "race-trees": partial(_race, "extra trees", "lorenz96 F=40", 100),
+    "race-cmlp": partial(_race, "cMLP as published", "lorenz96 F=40", 100),
+    "race-authors": partial(_race, "official mlp", "lorenz96 F=40", 100),
+    "race-f10": partial(_race, "grngc_fast", "lorenz96 F=10", 100),
+    "race-f10-cmlp": partial(_race, "cMLP as published", "lorenz96 F=10", 100),
     "forest-time": _forest,
     "lasso-sine": partial(_quality, "lasso VAR, sine", 1000, 999),
     "lasso-product": partial(_quality, "lasso VAR, product", 1000, 999),
