@@ -3,9 +3,10 @@
 null: independent series; how many draws have an edge at a false discovery rate of .05, and whether p-values are uniform. A short
 training of the shared network (`--max-steps`) decides what targets are explained by.
 links: false discovery rate and power at .05, beside PCMCI's and a vector autoregression's. Of Lorenz-96, sampled every 0.1,
-series two steps away truly help to forecast; they count as false here.
+series two steps away truly help to forecast; they count as false here, and how many of the false edges these are is told.
 sets: precision among the edges found at .05, and among as many of the largest scores.
 cost: seconds of the tests over those of the fit.
+stability: seconds of fits of resampled windows, side by side and one after another.
 
 A row is a mean over draws, kept with `--record` as soon as these are through; `--resume` leaves out what is recorded.
 """
@@ -25,13 +26,14 @@ from scipy import stats
 
 from grngc_fast import GRNGC
 from grngc_fast.datasets import Dataset, lorenz96, read_dream4, read_netsim
+from grngc_fast.planning import refit
 
 from ..results import RESULTS, Row, read
 from .methods import METHODS
 from .systems import LINKED, NULL
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-PARTS = ("null", "links", "sets", "cost")
+PARTS = ("null", "links", "sets", "cost", "stability")
 RATE = 0.05
 
 
@@ -82,6 +84,8 @@ def _cells(args: argparse.Namespace) -> Iterator[tuple[str, int, int, Callable[[
         for name, data in _sets(args.data):
             windows = sum(len(t) for t in data.trajectories)
             yield f"significance ours, {name}", len(data.names), windows + 1, lambda n=name, d=data: _of_set(n, d)
+    if "stability" in args.parts:
+        yield "stability, Lorenz-96 F=10", 20, 1000, _stability
     if "cost" in args.parts:
         for F in (10.0, 40.0):
             yield f"significance ours, cost, Lorenz-96 F={F:g}", 1000, 1000, lambda f=F: _cost(f)
@@ -108,17 +112,23 @@ def _null(max_steps: int, method: str, name: str, P: int, T: int, draws: int, la
 
 
 def _linked(method: str, name: str, P: int, T: int, draws: int, label: str) -> list[Row]:
-    found = []
+    found, apart = [], []
     for seed in range(draws):
         data = LINKED[name](P, T, seed)
         assert data.truth is not None
         truth = data.truth.any(-1) if data.truth.ndim == 3 else data.truth
         p, fit, tests = METHODS[method](np.asarray(data.X), seed)
         chosen, off = _q_values(p) <= RATE, ~np.eye(P, dtype=bool)
-        false, true = (chosen & off & ~truth).sum(), (chosen & off & truth).sum()
+        wrong = chosen & off & ~truth
+        false, true = wrong.sum(), (chosen & off & truth).sum()
+        # A cause of a cause.
+        apart.append(((wrong & (truth.astype(int) @ truth.astype(int) > 0)).sum(), false))
         found.append((false / max(1, false + true), true / (truth & off).sum(), false + true, fit, tests))
     names = ("false discovery rate", "power", "edges", "fit", "tests")
     values = dict(zip(names, np.mean(found, axis=0), strict=True)) | {"draws": float(draws)}
+    if name.startswith("Lorenz"):
+        two_steps, every = np.sum(apart, axis=0)
+        values["false edges two steps away"] = float(two_steps / max(1, every))
     if draws > 1:
         values["false discovery rate sd"] = float(np.std([one[0] for one in found], ddof=1))
     return _rows(label, P, T, values)
@@ -152,6 +162,19 @@ def _cost(forcing: float) -> list[Row]:
     return _rows(f"significance ours, cost, Lorenz-96 F={forcing:g}", 1000, 1000, values)
 
 
+def _stability() -> list[Row]:
+    data = lorenz96(20, 1000, 10.0, seed=0)
+    found, seconds = GRNGC(random_state=0).fit(data.X), {}
+    together = refit.SIDE_BY_SIDE
+    for name, at_once in (("side by side", together), ("one after another", 1)):
+        refit.SIDE_BY_SIDE = at_once
+        started = time.perf_counter()
+        found.stability(data.X, n_bootstraps=12)
+        seconds[name] = time.perf_counter() - started
+    refit.SIDE_BY_SIDE = together
+    return _rows("stability, Lorenz-96 F=10", 20, 1000, {"fit": found.fit_seconds_, **seconds})
+
+
 def _sets(folder: Path) -> Iterator[tuple[str, Dataset]]:
     for net in (1, 2):
         yield f"DREAM4 size 100 net {net}", read_dream4(folder, 100, net)
@@ -169,7 +192,7 @@ def _q_values(p: NDArray[Any]) -> NDArray[Any]:
 def _rows(label: str, P: int, T: int, values: dict[str, float]) -> list[Row]:
     shown = ", ".join(f"{name} {value:.3g}" for name, value in values.items())
     print(f"{label}, P={P}, T={T}: {shown}", flush=True)
-    units = {"fit": "s", "tests": "s"}
+    units = dict.fromkeys(("fit", "tests", "side by side", "one after another"), "s")
     return [
         Row(label, P=P, L=1, H=0, N=T - 1, metric=name, value=float(value), unit=units.get(name, "1"))
         for name, value in values.items()

@@ -46,6 +46,8 @@ def refitted_together(
     """As `refitted` of each of several windows and seeds, in their order; working sets of few targets are found side by side.
 
     The networks of a draw are as if it were alone, but for their random numbers, which come from the first seed of those beside.
+    Of 20 series six draws take 2.7 s of one core, one after another 5. Other networks are not: shared ones of 20 series, twelve
+    beside one another as those of a path are, took a third of the time, but penalise fewer windows of a step than the fit did.
     """
     world, training = World() if world is None else world, plan.training_options(options)
     at_once = max(1, SIDE_BY_SIDE * torch.get_num_threads() // data.edges.n_effects)
