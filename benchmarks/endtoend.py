@@ -353,6 +353,7 @@ def draw(rows: list[Row], path: Path) -> None:
     shown = {}
     for (i, p), (j, system) in itertools.product(enumerate(sizes), enumerate(systems)):
         axes = grid[i][j]
+        axes.set_visible((p, system) in courses)
         for method, points in courses.get((p, system), {}).items():
             colour, marker = styles.get(method, ("grey", "."))
             mine = method.startswith("grngc_fast")
@@ -371,4 +372,4 @@ def draw(rows: list[Row], path: Path) -> None:
         axes.set_xlabel("seconds" if i == len(sizes) - 1 else "")
         axes.set_ylabel("AUPRC" if j == 0 else "")
     figure.legend(shown.values(), shown, loc="outside right center", fontsize=8, frameon=False)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)

@@ -268,7 +268,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
     lags = sorted({row.L for row in rows})
     panels = [panel for panel in PANELS if any(row.metric == panel.metric for row in rows)]
-    figure = Figure(figsize=(6.5 * len(panels), 4.2 * len(lags)), layout="constrained")
+    figure = Figure(figsize=(5.6 * len(panels), 4.2 * len(lags)), layout="constrained")
     grid = figure.subplots(len(lags), len(panels), squeeze=False)
     names = [*ALL, *whole_fits.FITS]
     for own, n_lags in zip(grid, lags, strict=True):
@@ -286,6 +286,6 @@ def draw(rows: Sequence[Row], path: Path) -> None:
                 axes.loglog(*zip(*points, strict=True), color=f"C{i % 10}", linestyle=line, label=label, **style)
             axes.set(xlabel="series P", ylabel=panel.label, title=f"L = {n_lags}")
             if panel.metric in ("step", "fit") and axes.lines:
-                axes.legend(fontsize=7.5, frameon=False)
+                axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.suptitle(f"A training step of {N_WINDOWS} windows, and whole fits, each method to its limit")
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)
