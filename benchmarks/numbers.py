@@ -132,10 +132,10 @@ def _product(recorded: Recorded) -> str:
 
 def _race(method: str, system: str, P: int, recorded: Recorded) -> str:
     """Seconds until AUROC and AUPRC have passed .95, or until the method was stopped."""
-    taken = [recorded.get(f"{method}, {system}", f"time to {metric} 0.95", P) for metric in ("AUROC", "AUPRC")]
-    latest = max((figure.value for figure in taken if figure is not None), default=math.inf)
-    stopped = recorded.get(f"{method}, {system}", "stopped at", P)
-    return seconds(stopped if math.isinf(latest) else Figure(latest, False))
+    taken = recorded.passed(f"{method}, {system}", P)
+    if taken is None or math.isinf(taken):
+        return seconds(recorded.get(f"{method}, {system}", "stopped at", P))
+    return seconds(Figure(taken, False))
 
 
 def _forest(recorded: Recorded) -> str:

@@ -79,6 +79,12 @@ class Recorded:
         draws = (list(found.values()) or [None])[-1] if N is None else found.get(N)
         return None if draws is None else draws.mean
 
+    def passed(self, method: str, P: int, L: int = 1) -> float | None:
+        """Seconds until AUROC and AUPRC both passed .95, infinite where one did not; None where that was not recorded."""
+        taken = [self.get(method, f"time to {metric} 0.95", P, L=L) for metric in ("AUROC", "AUPRC")]
+        known = [figure.value for figure in taken if figure is not None]
+        return max(known) if len(known) == len(taken) else None
+
     def of_method(self, method: str) -> dict[str, Draws]:
         """Of a method in a system that its name tells in full, the draws of each metric."""
         return self._named.get(method, {})

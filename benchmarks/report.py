@@ -176,19 +176,17 @@ def races(recorded: Recorded) -> str:
 
 def _race_cell(recorded: Recorded, method: str, P: int, lags: int) -> str:
     get = partial(recorded.get, method, P=P, L=lags)
-    times = [get(f"time to {metric} 0.95") for metric in ("AUROC", "AUPRC")]
-    missing, stopped = get("not run: needs memory"), get("stopped at")
+    missing, stopped, passed = get("not run: needs memory"), get("stopped at"), recorded.passed(method, P, lags)
     if missing is not None:
         return f"needs {missing.value:.0f} GiB"
     ended = "" if stopped is None else f"stopped at {seconds(Figure(stopped.value, False))}"
-    if None in times:
+    if passed is None:
         return ended and f"(none, {ended})"
     best = [get(f"best {metric}") for metric in ("AUROC", "AUPRC")]
     found = " / ".join(share(figure.value, 3) for figure in best if figure is not None)
-    latest = max(figure.value for figure in times if figure is not None)
-    if math.isinf(latest):
+    if math.isinf(passed):
         return f"({_joined([found, ended])})"
-    return f"**{seconds(Figure(latest, False))}**, {found}"
+    return f"**{seconds(Figure(passed, False))}**, {found}"
 
 
 def growth(recorded: Recorded, L: int = 1) -> str:

@@ -14,10 +14,9 @@ from ..estimator import GRNGC
 from ..graph import check_rate
 from ..series import SeriesTable
 from ..significance import Significance, Stability
+from ..significance.drawing import HALF
 
 SIGNIFICANCE_PICTURE, STABILITY_PICTURE = "significance.png", "stability.png"
-# Share of the fits from which an edge counts as stable.
-OFTEN = 0.5
 
 
 def check_trust(args: argparse.Namespace) -> None:
@@ -76,7 +75,7 @@ class Trust:
             yield f"no p-values: {self.refused}"
         if self.repeated is not None:
             stable = self.repeated
-            often, always = (int((stable.frequency >= share).sum()) for share in (OFTEN, 1.0))
+            often, always = (int((stable.frequency >= share).sum()) for share in (HALF, 1.0))
             yield (
                 f"of {stable.n_fits} fits of resampled windows, {stable.n_edges} edges each: {often} edges are in half of them,"
                 f" {always} in all (frequency in edges.csv)"

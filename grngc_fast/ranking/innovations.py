@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..series import Windows
+from .moments import LEAST_LEFT, standardised
 
 # Above so many series or inputs nothing is computed: a factorisation would take seconds.
 MOST = 1024
@@ -16,7 +17,7 @@ FEWEST = 10
 STRENGTHS = torch.logspace(-3, 4, 22, dtype=torch.float64)
 # Of the windows, degrees of freedom that forecasts may use at most.
 MOST_USED = 0.95
-ALMOST_ONE, LEAST_LEFT = 0.999, 1e-6
+ALMOST_ONE = 0.999
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Innovations:
         x, y = x[known], y[known]
         if len(x) < FEWEST or max(x.shape[1], y.shape[1]) > MOST:
             return None
-        x, y = _standardised(x), _standardised(y)
+        x, y = standardised(x), standardised(y)
         left, values, _ = torch.linalg.svd(x, full_matrices=False)
         along, square = left.T @ y, values.square()
         best, n = float("inf"), len(x)
@@ -56,7 +57,7 @@ class Innovations:
                 # The eigenvalues of what makes a residual of a series: 1 - kept, and 1 elsewhere but for the mean.
                 plain = n - 1 - len(kept)
                 traces = [float((1 - kept).pow(power).sum()) + plain for power in (2, 4)]
-                best, found = error, cls(_standardised(rest), traces[0] ** 2 / traces[1])
+                best, found = error, cls(standardised(rest), traces[0] ** 2 / traces[1])
         return found
 
     def correlations(self) -> Tensor:
@@ -88,13 +89,8 @@ def given_own_past(windows: Windows, own: Tensor) -> Tensor:
     scale = square.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12)[:, None, None]
     square = square + LEAST_LEFT * scale * torch.eye(past.shape[2], dtype=past.dtype)
     weights = torch.linalg.solve(square, past.transpose(1, 2) @ y.T[:, :, None])
-    return _standardised(y - (past @ weights)[:, :, 0].T)
+    return standardised(y - (past @ weights)[:, :, 0].T)
 
 
 def _symmetric(x: Tensor) -> Tensor:
     return (x + x.T) / 2
-
-
-def _standardised(x: Tensor) -> Tensor:
-    x = x - x.mean(0)
-    return x / x.square().mean(0).sqrt().clamp_min(1e-12)

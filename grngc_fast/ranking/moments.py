@@ -51,7 +51,7 @@ class Moments:
         x, y = windows.columns().double().cpu(), windows.targets().double().cpu()
         missing = y.isnan()
         known = (~missing).sum(0).double()
-        x = _standardised(x)
+        x = standardised(x)
         y = (y - y.nanmean(0)).masked_fill(missing, 0.0)
         y = y / (y.square().sum(0) / known).sqrt().clamp_min(1e-12)
 
@@ -71,7 +71,7 @@ class Moments:
         which = torch.arange(x.shape[1]).view(n_lags, n_read)[:, :n_causes].flatten()
         for e in missing.any(0).nonzero()[:, 0].tolist():
             at = ~missing[:, e]
-            some = _standardised(x[at])
+            some = standardised(x[at])
             mine = some[:, read[e]] * there[e]
             past[e], square[e] = mine.T @ some[:, which] / len(some), mine.T @ mine / len(some)
             along[e], targets[e] = mine.T @ y[at, e] / len(some), y[at, e] @ some[:, which] / len(some)
@@ -126,12 +126,13 @@ class Partial:
         together = self.inputs.float()[chosen]
         if self.columns is not None and self.there is not None:
             for e in (~self.there).any(1).nonzero()[:, 0].tolist():
-                some = _standardised(self.columns[self.there[e]])
+                some = standardised(self.columns[self.there[e]])
                 together[e] = (some[:, chosen[e]].T @ some / len(some)).float()
         found = (together - explained) * scale.gather(1, chosen)[:, :, None] * scale[:, None, :]
         return found.clamp(-1, 1)
 
 
-def _standardised(x: Tensor) -> Tensor:
+def standardised(x: Tensor) -> Tensor:
+    """Columns of mean 0 and variance 1; constant ones stay 0."""
     x = x - x.mean(0)
     return x / x.square().mean(0).sqrt().clamp_min(1e-12)

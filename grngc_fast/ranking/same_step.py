@@ -70,9 +70,8 @@ class SameStep:
         statistic = float(moved.mean())
         t = lagged[ranked].square()
         of_lags = float((len(windows) * torch.log1p(t / len(windows))).mean(0).max())
-        if (statistic - 1) * math.sqrt(len(moved) / 4) < CLEARLY:
-            return cls(None, 0.0, statistic, of_lags)
-        weight = _weight(statistic, of_lags)
+        clear = (statistic - 1) * math.sqrt(len(moved) / 4) >= CLEARLY
+        weight = _weight(statistic, of_lags) if clear else 0.0
         if weight == 0:
             return cls(None, 0.0, statistic, of_lags)
         alone = np.zeros(ranked.shape)

@@ -113,7 +113,7 @@ class Stability:
         """Of the C causes."""
         return self.whole.causes
 
-    def graph(self, frequency: float = 0.5) -> SparseCausalGraph:
+    def graph(self, frequency: float = drawing.HALF) -> SparseCausalGraph:
         """The edges that are among the strongest in at least this share of the fits; their scores are these shares.
 
         Raises
