@@ -129,7 +129,7 @@ def measure(case: Case, seeds: int, rules: list[str]) -> list[Row]:
         gathered = gather(gradients, prepare(data.X, 1))
         for name in rules:
             weights, causes = RULES[name]
-            if not (weights or {}).keys() <= gathered.members.keys():
+            if not all(gathered.has(kind) for kind in weights or ()):
                 continue
             scores = fitted.scores_ if weights is None else gathered.scores(weights, causes)[:, :, 0]
             found = evaluate(scores, data.truth)

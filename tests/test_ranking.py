@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from pathlib import Path
@@ -411,6 +412,21 @@ def test_sizes_and_saturation_rule_it_out() -> None:
     assert gradients_alone(FitOptions(lags=12), plan, 21, 60) is None
     assert saturated(FitOptions(), 1.9, 600) and not saturated(FitOptions(), 1.4, 600)
     assert not saturated(FitOptions(), 1.9, 100) and not saturated(FitOptions(ranking="combined"), 1.9, 600)
+
+
+def test_evidence_is_found_when_a_ranking_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    module, found = importlib.import_module("grngc_fast.ranking.ranked"), list[str]()
+    for name in ("inclusion", "pairwise", "association"):
+        kind = getattr(evidence, name)
+        monkeypatch.setattr(evidence, name, lambda *given, name=name, kind=kind: (found.append(name), kind(*given))[1])
+    GRNGC(**QUICK).fit(chain())
+    assert sorted(found) == ["association", "inclusion", "pairwise"]
+    found.clear()
+    monkeypatch.setattr(module, "saturated", lambda *_: True)
+    monkeypatch.setattr(module, "variance_by_chance", lambda *_: pytest.fail("nothing is combined"))
+    graph = GRNGC(**QUICK).fit(chain()).graph_
+    assert graph.metadata["ranking"] == {"by": "gradients", "reason": "targets have more clear causes than two"}
+    assert found == ["inclusion"]
 
 
 def test_posterior_is_finite_when_nothing_is_left_to_explain() -> None:

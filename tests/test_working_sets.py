@@ -169,15 +169,14 @@ def test_the_model_forecasts_what_was_found_with_own_pasts_and_lags(lags):
     for t in range(2, 300):
         x[t, 3:] += 0.5 * x[t - 1, 3:] - 0.4 * x[t - 2, 3:]
     data = prepare(x, lags, regulators=[0, 1, 2], targets=[3, 1, 4])
-    found = find_sets(data.windows, 0.1, SetOptions(set_size=4, units=2, steps=30), seed=0, edges=data.edges)
+    options = SetOptions(set_size=min(4, 3 * lags), units=2, steps=30)
+    found = find_sets(data.windows, 0.1, options, seed=0, edges=data.edges)
     model = OwnPast(SetMLP(3, lags, 2, n_targets=3, set_size=4), 3, torch.as_tensor(data.edges.own_past), lags)
-    start_sets(model, data, data.windows, 0.1, 0)
-    options = SetOptions(set_size=model.network.columns.shape[1], units=2).among(3 * lags)
-    again = find_sets(data.windows, 0.1, options, seed=0, edges=data.edges)
+    start_sets(model, data, data.windows, 0.1, options, 0)
     assert found.own.shape == (3, lags)
     assert not found.own[1].any()
     torch.testing.assert_close(
-        model(data.windows.inputs()), again.forecast(data.windows, data.edges), rtol=1e-4, atol=1e-4
+        model(data.windows.inputs()), found.forecast(data.windows, data.edges), rtol=1e-4, atol=1e-4
     )
 
 

@@ -118,6 +118,12 @@ class Plan:
         decided |= {} if self.kan_grid is None else self.kan_grid.model_options
         return {**(options.model_options or {}), **{k: v for k, v in decided.items() if v is not None}}
 
+    def search_options(self, n_inputs: int) -> SetOptions:
+        """How the sets of "sets" are found among so many inputs."""
+        assert self.set_size is not None and self.n_splines is not None
+        sizes = SetOptions(set_size=min(self.set_size, n_inputs), units=self.hidden[0], splines=self.n_splines)
+        return sizes.among(n_inputs)
+
     def training_options(self, options: FitOptions) -> TrainingOptions:
         """Of the training that follows."""
         stopping = options.early_stopping

@@ -15,7 +15,7 @@ from ..training.working_sets import JoinedData, SetData, search_sets
 from .network import network_of
 from .options import FitOptions
 from .plan import Plan
-from .start import set_options, start_network, take_sets
+from .start import start_network, take_sets
 
 # Networks of all targets of all fits side by side, to each thread: as many as fill a tile (`training.working_sets.search`).
 SIDE_BY_SIDE = 125
@@ -56,9 +56,9 @@ def refitted_together(
         for windows, seed in draws:
             yield refitted(plan, options, data, windows, seed, world)
         return
+    search = plan.search_options(data.edges.n_causes * options.lags)
     for start in range(0, len(draws), at_once):
         some = draws[start : start + at_once]
-        search = set_options(_fresh(plan, options, data, *some[0], world)[2])
         read = [windows.split(training.validation_fraction)[0] for windows, _ in some]
         joined = JoinedData.of_parts([SetData.of(part, data.edges, smooth=search.splines > 0) for part in read])
         found = search_sets(joined, plan.lam, search, some[0][1], world).split(data.edges.n_effects)

@@ -37,7 +37,8 @@ def start_network(
     if plan.linear_start:
         start_linear(network, windows, plan.lam, world, verbose)
     elif plan.model == "sets":
-        return start_sets(network, data, windows, plan.lam, seed, world, verbose)
+        search = plan.search_options(data.edges.n_causes * windows.n_lags)
+        return start_sets(network, data, windows, plan.lam, search, seed, world, verbose)
     return None
 
 
@@ -66,24 +67,17 @@ def start_sets(
     data: PreparedSeries,
     windows: Windows,
     lam: float,
+    search: SetOptions,
     seed: int,
     world: World | None = None,
     verbose: int = 0,
 ) -> History:
     """Find the inputs that each target reads, and start the model with the networks that were trained on them.
 
-    `windows`: those of `data` to train on. `seed`: of the networks' weights and of the order of windows. Processes share out the
-    targets; all are left with the same. Returns the loss after each round.
+    `windows`: those of `data` to train on. `search`: how sets are found. `seed`: of the networks' weights and of the order of
+    windows. Processes share out the targets; all are left with the same. Returns the loss after each round.
     """
-    return take_sets(model, find_sets(windows, lam, set_options(model), seed, world, verbose, data.edges), lam)
-
-
-def set_options(model: nn.Module) -> SetOptions:
-    """Of the search for the sets of this model."""
-    network = _sets_of(model)
-    size, units = network.columns.shape[1], network.readout.shape[1]
-    splines = 0 if network.splines is None else network.splines.shape[2]
-    return SetOptions(set_size=size, units=units, splines=splines).among(network.n_series * network.n_lags)
+    return take_sets(model, find_sets(windows, lam, search, seed, world, verbose, data.edges), lam)
 
 
 def take_sets(model: nn.Module, found: WorkingSets, lam: float) -> History:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from ..graph import CausalGraph
 from ..planning import FitOptions, Plan
@@ -70,24 +70,70 @@ def _combined(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan
     return at_ranked_lags(found.ranked(graph, weights, options.ranking != "evidence"), graph, network, data)
 
 
-@dataclass(frozen=True)
 class Gathered:
-    """What each kind of evidence says of each pair.
+    """What each kind of evidence says of each pair, found when it is first asked for.
 
     Attributes
     ----------
-    members : (E, C, L) by name, larger where they are surer.
     pairs : (E, C, L) boolean, pairs of different series that may be edges.
-    causes : what is known of the numbers of their effects.
-    causes_of_a_target : expected, of at most two.
-    same_step : how much lies within a step; a member of that name where it has a weight.
     """
 
-    members: dict[str, Array]
-    pairs: NDArray[np.bool_]
-    causes: CausePrior
-    causes_of_a_target: float
-    same_step: SameStep
+    def __init__(self, graph: CausalGraph, data: PreparedSeries) -> None:
+        self._windows, self._edges = data.windows, data.edges
+        self._own = torch.from_numpy(_own_inputs(data.edges))
+        self._members = {"gradients": np.asarray(by_lag(graph), dtype=np.float64)}
+        self.pairs = _pairs(graph, data.edges, data.windows.n_lags)
+
+    def has(self, name: str) -> bool:
+        """Whether this kind says anything."""
+        return name != "same_step" or self.same_step.evidence is not None
+
+    def member(self, name: str) -> Array:
+        """(E, C, L) of this kind, larger where it is surer."""
+        if name not in self._members:
+            self._members[name] = self._found(name)
+        return self._members[name]
+
+    @cached_property
+    def causes_of_a_target(self) -> float:
+        """Expected, of at most two."""
+        return float(self._expected.sum((1, 2)).mean())
+
+    @cached_property
+    def causes(self) -> CausePrior:
+        """What is known of the numbers of their effects."""
+        if self._edges.allowed is not None:
+            # Where candidates differ causes have other chances of effects.
+            return CausePrior.of(torch.zeros(self._edges.n_causes))
+        by_chance = variance_by_chance(self._expected.flatten(1), given_own_past(self._windows, self._own))
+        return CausePrior.of(self._expected.sum((0, 2)), by_chance)
+
+    @cached_property
+    def same_step(self) -> SameStep:
+        """How much lies within a step; a kind of that name where it has a weight."""
+        lagged = torch.from_numpy(self.member("pairwise"))
+        return SameStep.of(self._windows, lagged, self.pairs, torch.from_numpy(_effect_of(self._edges)))
+
+    @cached_property
+    def _moments(self) -> Moments:
+        return Moments.of(self._windows, self._own, self._edges.n_causes)
+
+    @cached_property
+    def _expected(self) -> Tensor:
+        """(E, C, L) posterior probabilities."""
+        return torch.sigmoid(torch.from_numpy(self.member("inclusion")))
+
+    def _found(self, name: str) -> Array:
+        if name == "same_step":
+            assert self.same_step.evidence is not None
+            return np.repeat(self.same_step.evidence[:, :, None], self._windows.n_lags, axis=2)
+        if name == "inclusion":
+            allowed = torch.from_numpy(np.moveaxis(self.pairs, 2, 1).copy())
+            columns = evidence.inclusion(self._moments, allowed.flatten(1))
+        else:
+            columns = {"pairwise": evidence.pairwise, "association": evidence.association}[name](self._moments)
+        found: Array = columns.unflatten(1, (self._windows.n_lags, self._edges.n_causes)).transpose(1, 2).numpy()
+        return found
 
     def beside_the_same_step(self, weights: Mapping[str, float]) -> dict[str, float]:
         """The weights, and that of the same step where it has one."""
@@ -96,14 +142,14 @@ class Gathered:
 
     def scores(self, weights: Mapping[str, float], with_causes: bool = True) -> Array:
         """(E, C, L), of the members that have a weight; see `combined`."""
-        log_odds = self.causes.log_odds.numpy() * with_causes
-        return combined([self.members[name] for name in weights], list(weights.values()), log_odds, self.pairs)
+        log_odds = self.causes.log_odds.numpy() if with_causes else np.zeros(self._edges.n_causes)
+        return combined([self.member(name) for name in weights], list(weights.values()), log_odds, self.pairs)
 
     def ranked(self, graph: CausalGraph, weights: Mapping[str, float], with_causes: bool = True) -> CausalGraph:
         """The graph with these scores."""
         weights = self.beside_the_same_step(weights)
         scores = self.scores(weights, with_causes)
-        _place_own(scores, self.members["gradients"], self.pairs, graph)
+        _place_own(scores, self.member("gradients"), self.pairs, graph)
         settings = {
             "by": "combined",
             "members": {name: round(weight, 4) for name, weight in weights.items()},
@@ -115,27 +161,7 @@ class Gathered:
 
 def gather(graph: CausalGraph, data: PreparedSeries) -> Gathered:
     """Of the gradients of a graph and the windows of the fit."""
-    windows, edges = data.windows, data.edges
-    pairs = _pairs(graph, edges, windows.n_lags)
-    own = torch.from_numpy(_own_inputs(edges))
-    moments = Moments.of(windows, own, edges.n_causes)
-    allowed = torch.from_numpy(np.moveaxis(pairs, 2, 1).copy())
-    columns = {
-        "inclusion": evidence.inclusion(moments, allowed.flatten(1)),
-        "pairwise": evidence.pairwise(moments),
-        "association": evidence.association(moments),
-    }
-    cubes = {name: of.unflatten(1, (windows.n_lags, edges.n_causes)).transpose(1, 2) for name, of in columns.items()}
-    members = {name: of.numpy() for name, of in cubes.items()}
-    members["gradients"] = np.asarray(by_lag(graph), dtype=np.float64)
-    expected = torch.sigmoid(cubes["inclusion"])
-    # Where candidates differ causes have other chances of effects.
-    effects = expected.sum((0, 2)) if edges.allowed is None else torch.zeros(edges.n_causes)
-    causes = CausePrior.of(effects, variance_by_chance(expected.flatten(1), given_own_past(windows, own)))
-    same_step = SameStep.of(windows, cubes["pairwise"], pairs, torch.from_numpy(_effect_of(edges)))
-    if same_step.evidence is not None:
-        members["same_step"] = np.repeat(same_step.evidence[:, :, None], windows.n_lags, axis=2)
-    return Gathered(members, pairs, causes, float(expected.sum((1, 2)).mean()), same_step)
+    return Gathered(graph, data)
 
 
 def _with_metadata(graph: Graph, settings: dict[str, Any]) -> Graph:
