@@ -13,7 +13,7 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
                    a run was; and the path of penalty strengths
     training/      windows to a trained model: trainer, optimiser, sampling, checkpoints, the linear solver, working sets
     scoring/       a network to scores: means of gradients, blocks of effects, and where they go; of which units scores are
-                   made, and the functions that were learned of single causes
+                   made, the functions that were learned of single causes, and forecasts
     models/        forecasters that know their Jacobian's factors
     evaluation     AUROC and average precision against a known network
     penalty        gradient_l1, gradient_frobenius of any torch module
@@ -22,7 +22,8 @@ other way once: table -> series -> windows -> factors -> op -> penalty -> step -
     datasets/      simulators, readers of tables and truths, published sets by name
     series/        tables, candidate pairs, z-scores, windows
     kernels/       the op |a b| summed and never stored, splines, small networks; beside this folder, installed inside it
-    plotting, distributed, threads, forking, row_blocks, errors: what several rooms share, and none of them knows a room
+    plotting/      figures from arrays and names
+    distributed, threads, forking, row_blocks, errors: what several rooms share, and none of them knows a room
 """
 
 from __future__ import annotations

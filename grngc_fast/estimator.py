@@ -39,7 +39,7 @@ from .planning import (
     start_network,
 )
 from .ranking import ranked
-from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, score_graph
+from .scoring import EdgeEffect, Graph, ScoreOptions, edge_effects, explained, forecasts, score_graph
 from .series import PreparedSeries, SeriesTable, as_series_table, prepare
 from .series.prepared import windows_of
 from .series.treatment import Treated, Treatment
@@ -129,7 +129,7 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
     detrend : take the straight line off every series, fitted to each trajectory, and again to those of `predict` and `score`,
         which are of what is left.
     device : "auto" (CUDA where there is one), "cpu", "cuda", "cuda:1", ...
-    threads : of torch while it fits, given back afterwards. None for one where a fit is small (`grngc_fast.planning.threads`:
+    threads : of torch while it fits, given back afterwards. None for one where a fit is small (`grngc_fast.planning.small_fits`:
         about 30 series of 250 steps), since threads that wait for one another cost more than they compute, and else as many as
         torch has.
     random_state : seed, numpy RandomState or None.
@@ -406,47 +406,14 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
         parts = self._forecasts(self._treated(X))
         return parts[0] if len(parts) == 1 else parts
 
-    def _forecasts(self, treated: Treated) -> list[NDArray[Any]]:
-        effects, table = self.candidates_.effects, treated.table
-        parts = []
-        for number, trajectory in enumerate(table.trajectories):
-            rows = len(trajectory) - self.lags
-            parts.append(np.full((max(0, rows), len(effects)), np.nan))
-            if rows <= 0 and table.n_pieces_of(number) > 1:
-                continue
-            one = Treated(replace(table, trajectories=(trajectory,), origin=None))
-            windows = windows_of(self.scaler_, one, self.lags, self.candidates_, self._model_device, with_target=False)
-            with torch.no_grad():
-                forecast = [self.model_(x).cpu().flatten(1) for x in windows.batches() if len(x)]
-            if forecast:
-                found = torch.cat(forecast).double().numpy()
-                parts[-1][windows.starts.cpu()] = found * self.scaler_.scale_[effects] + self.scaler_.mean_[effects]
-        return parts
-
     def score(self, X: Any, y: Any = None) -> float:
         """Mean over targets of the R^2 of one-step forecasts on X; 1 is perfect, 0 no better than the mean.
 
         Of what `predict` forecasts (changes with `difference`), where it is known and was not filled in; a target that is known
         fewer than twice does not count.
         """
-        from sklearn.metrics import r2_score
-
         treated = self._treated(X)
-        truth = np.concatenate([t[self.lags :, self.candidates_.effects] for t in treated.table.trajectories])
-        forecasts = np.concatenate(self._forecasts(treated))
-        known = ~(np.isnan(truth) | np.isnan(forecasts))
-        if treated.filled is not None:
-            known &= ~np.concatenate([t[self.lags :, self.candidates_.effects] for t in treated.filled])
-        if known.all():
-            return float(r2_score(truth, forecasts))
-        of = [
-            r2_score(y[own], f[own]) for y, f, own in zip(truth.T, forecasts.T, known.T, strict=True) if own.sum() > 1
-        ]
-        if not of:
-            raise InputError(
-                "X has no known target after a window without a gap, so there is nothing to score; pass more steps"
-            )
-        return float(np.mean(of))
+        return explained(self._forecasts(treated), treated, self.candidates_, self.lags)
 
     def edge_effects(self, X: Any, edges: Sequence[Any] | None = None, top_k: int = 12) -> list[EdgeEffect]:
         """The functions that were learned: how the forecast of each effect changes with the cause, in the units of the data
@@ -549,6 +516,9 @@ class GRNGC(BaseEstimator):  # type: ignore[misc]
             found = stability(plan, options, data, self.graph_, seed, n_bootstraps, n_seeds, n_edges, world)
         self.graph_ = self.graph_.with_repeats(found)
         return Stability(self.graph_)
+
+    def _forecasts(self, treated: Treated) -> list[NDArray[Any]]:
+        return forecasts(self.model_, treated, self.scaler_, self.candidates_, self.lags, self._model_device)
 
     def _prepared(self, X: Any, with_target: bool = True) -> PreparedSeries:
         """As the series of the fit were."""

@@ -13,11 +13,14 @@ from .. import guard
 
 
 def seconds(call: Callable[[], object], device: str) -> float:
-    """Median of calls between device events, after two to warm up and compile; at least five, half a second of them at most."""
+    """Median of calls between device events, after two to warm up and compile; at least five, half a second of them at most.
+
+    Without a device, where kernels are interpreted, of one call: it tells that the line runs.
+    """
+    if device == "cpu":
+        return guard.timed(call, repeats=1, warmup=0).median
     for _ in range(2):
         call()
-    if device == "cpu":
-        return guard.timed(call, repeats=2, warmup=0).median
     taken: list[float] = []
     begun = time.monotonic()
     while len(taken) < 5 or (time.monotonic() - begun < 0.5 and len(taken) < 50):

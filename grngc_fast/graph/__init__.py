@@ -1,7 +1,8 @@
 """The result of a fit: who causes whom, how strongly, at which lag and with which sign, and the ways out of it."""
 
 from .dense import CausalGraph, load_graph
-from .edges import Edge, EdgeArrays, EdgeExports, StrongestEdges, check_selection
+from .edges import Edge, EdgeArrays, StrongestEdges, check_selection
+from .exports import EdgeExports
 from .p_values import PValues, check_rate
 from .repeats import Repeats
 from .sparse import SparseCausalGraph

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..row_blocks import row_blocks
-from .edges import EdgeArrays, EdgeExports, Indices, StrongestEdges, check_selection
+from .edges import EdgeArrays, Indices, StrongestEdges, check_selection
+from .exports import EdgeExports
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names, check_values
 from .p_values import PValues, as_p_values

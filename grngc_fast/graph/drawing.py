@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Edges whose lags a page shows.
 EVIDENCE = "evidence (nats)"
+# Edges whose lags a page shows.
 PROFILES = 10
 
 

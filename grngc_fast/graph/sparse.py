@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..errors import InputError
-from .edges import EdgeArrays, EdgeExports, Indices, check_selection
+from .edges import EdgeArrays, Indices, check_selection
+from .exports import EdgeExports
 from .file import opened_graph, write_graph
 from .input import Array, as_causes, as_float, as_json, as_names
 from .p_values import PValues, as_p_values

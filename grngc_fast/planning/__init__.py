@@ -12,9 +12,9 @@ from .path_result import LambdaPath
 from .plan import Plan, recorded
 from .refit import refitted, refitted_together
 from .resumption import planned, recorded_random_state, settle
+from .small_fits import fit_threads
 from .start import start_network
 from .stopwatch import Stopwatch
-from .threads import fit_threads
 
 __all__ = [
     "MODELS",

@@ -28,7 +28,7 @@ from .network import network_of
 from .options import FitOptions
 from .path_result import LambdaPath
 from .plan import COLD, Plan, decide, recorded
-from .threads import fit_threads
+from .small_fits import fit_threads
 
 _LOG = logging.getLogger("grngc_fast")
 # The least strength of a computed path, as a share of the largest.

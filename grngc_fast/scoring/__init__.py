@@ -2,6 +2,7 @@
 
 from .blocks import ScoreBlock, score_blocks
 from .effects import EdgeEffect, edge_effects
+from .forecasts import explained, forecasts
 from .means import CausalScores, mean_gradients
 from .network import ScoreOptions, score_graph
 from .sinks import DenseScores, Graph, KeptEdges, ScoreFiles, dense_bytes
@@ -18,6 +19,8 @@ __all__ = [
     "ScoreOptions",
     "dense_bytes",
     "edge_effects",
+    "explained",
+    "forecasts",
     "mean_gradients",
     "score_blocks",
     "score_graph",

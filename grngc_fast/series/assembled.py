@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .columns import Layout, duplicates, lay_out
+from .columns import Layout, duplicates
 from .frame import Frame
+from .layout import lay_out
 from .numbers import numbers_of, refuse_missing
 from .reading import Orientation, Reading
 from .time_axis import Gaps, Pieces, as_found, in_time, with_notes

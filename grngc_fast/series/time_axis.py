@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .reading import TimeAxis
-from .time_values import Times
+from .times import Times
 
 Gaps = Literal["cut", "ignore"]
 Rows = NDArray[np.intp]

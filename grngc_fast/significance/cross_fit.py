@@ -16,7 +16,7 @@ from ..graph import CausalGraph, PValues, SparseCausalGraph
 from ..planning import FitOptions, Plan, refitted, scored_part
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
-from ..training.threads import in_threads
+from ..threads import in_threads
 from ..training.working_sets.features import standard
 from .condition import condition, most_inputs, ranked_functions
 from .explained import Explained

@@ -10,8 +10,8 @@ from tqdm.auto import tqdm
 
 from ...distributed import World
 from ...series import CandidateEdges, Windows
+from ...threads import in_threads
 from ..history import ACTIVE_SHARE
-from ..threads import in_threads
 from .data import SetData
 from .options import SetOptions
 from .screen import ALWAYS_PAIRS, strongest
