@@ -24,7 +24,9 @@ from grngc_fast.significance import edge_p_values
 from grngc_fast.significance.condition import condition
 from grngc_fast.significance.explained import Explained
 from grngc_fast.significance.inputs import HalfInputs
+from grngc_fast.significance.pursuit import pursued
 from grngc_fast.significance.score_test import Scores, p_values, scores
+from grngc_fast.significance.target import Target
 
 QUICK: dict[str, Any] = {"max_steps": 20, "hidden": 8, "random_state": 0, "device": "cpu"}
 
@@ -44,9 +46,9 @@ def test_scores_are_those_of_regressions_without_the_cause_tested(n_lags: int) -
     windows = Windows.from_trajectories([rng.standard_normal((90 + n_lags, 5))], n_lags)
     half = HalfInputs.of(windows, 5)
     y = torch.as_tensor(rng.standard_normal(90))
-    own = half.standard[:, ::5].contiguous()
-    every = range(16)
-    known, partners = condition(half, (1, 3), own, every), torch.stack([own[:, 0], half.standard[:, 3]])
+    past = half.standard.T[::5]
+    known = condition(half, (1, 3), Target(y, past, half.ranks[:, 0]), range(16))
+    partners = torch.stack([past[0], half.standard[:, 3]])
     assert known.reads.any(0).tolist() == [False, True, False, True, False] and known.reads[:, 1].sum() > 1
     y[[4, 50]] = torch.nan
     # Two targets at once, of which the second is never missing.
@@ -76,12 +78,36 @@ def test_a_feature_that_the_condition_spans_tells_nothing() -> None:
     X[:, 2] = X[:, 1]
     half = HalfInputs.of(Windows.from_trajectories([X], 1), 3)
     y = torch.as_tensor(rng.standard_normal(100)) + half.standard[:, 1]
-    known, partner = condition(half, (1,), half.standard[:, :1], range(6)), half.standard[:, :1].T
+    partner = half.standard.T[:1]
+    known = condition(half, (1,), Target(y, partner, half.ranks[:, 0]), range(6))
     found = scores(half, [Explained.by(known, y, partner, [1])])
     assert found.covariance[0, 2].diagonal()[0] == 0 and found.covariance[0, 1].diagonal()[0] > 0
     # All of its features are left but those that the condition holds.
     p = p_values(found, [1, 4, 1])[0]
     assert p[1] < 1e-4 and p[2] > 1e-2
+
+
+def test_functions_are_pursued_as_from_residuals() -> None:
+    rng = np.random.default_rng(3)
+    given, functions = rng.standard_normal((80, 3)), rng.standard_normal((80, 9))
+    functions[:, 4] = given @ [1.0, -2.0, 0.5]
+    functions[:, 6], functions[:, 8] = functions[:, 2], 0.0
+    y = 3 * functions[:, 2] + functions[:, 7] + 0.2 * rng.standard_normal(80)
+    rows = np.concatenate([given, y[:, None], functions], 1).T
+    order: list[int] = []
+    for _ in range(9):
+        known = np.concatenate([given, functions[:, order]], 1)
+        left = np.concatenate([y[:, None], functions], 1)
+        left = left - known @ np.linalg.lstsq(known, left, rcond=None)[0]
+        size = np.linalg.norm(left, axis=0)
+        along = np.where(size[1:] > 1e-6, np.abs(left[:, 0] @ left[:, 1:]) / np.maximum(size[1:], 1e-6), 0)
+        if along.max() == 0:
+            break
+        order.append(int(along.argmax()))
+    # What is spanned by given ones, what was taken already, and nothing at all are never taken; of equal ones either may be.
+    assert len(order) == 6 and order[:2] == [2, 7]
+    found = [2 if one == 6 else one for one in pursued(rows @ rows.T, 3, 20)]
+    assert found == order and len(pursued(rows @ rows.T, 3, 2)) == 2
 
 
 def test_of_normal_errors_the_chances_are_exact() -> None:

@@ -16,13 +16,13 @@ from ..graph import CausalGraph, PValues, SparseCausalGraph
 from ..planning import FitOptions, Plan, refitted, scored_part
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
-from ..threads import in_threads
-from ..training.working_sets.features import standard
+from ..training.threads import in_threads
 from .condition import condition, most_inputs, ranked_functions
 from .explained import Explained
 from .inputs import FREQUENCIES, FREQUENCIES_OF_LAGS, HalfInputs
 from .room import check_room
 from .score_test import p_values, scores
+from .target import Target
 
 # Of each half.
 FEWEST_WINDOWS = 20
@@ -36,7 +36,6 @@ BYTES_TO_A_PAIR = 48
 TILE_NUMBERS = 2**22
 
 
-Half = tuple[Windows, HalfInputs]
 # Of each target its inputs of the largest scores, the largest first, by number in lag-major order; its own are not among them.
 Strongest = Sequence[tuple[int, ...]]
 
@@ -113,13 +112,16 @@ def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Str
     """(n, C) p-values of some targets."""
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
     sizes = [n_lags * count for count in _group_sizes(n_lags)]
-    both = [(half, HalfInputs.of(half, n_causes)) for half in halves]
+    inputs = [HalfInputs.of(half, n_causes) for half in halves]
     tile = max(1, TILE_NUMBERS // (n_causes * sum(sizes) ** 2))
 
     def work(some: Tensor) -> Tensor:
+        numbers, targets = some.tolist(), [Target.each(half, some) for half in halves]
         parts = []
-        for of, other, strongest in zip(both, both[::-1], found, strict=True):
-            parts.append(scores(of[1], [_explained(of, other, strongest[target], target) for target in some.tolist()]))
+        for k, strongest in enumerate(found):
+            pairs = zip(targets[k], targets[1 - k], numbers, strict=True)
+            known = [_explained(inputs[k], here, inputs[1 - k], there, strongest[i]) for here, there, i in pairs]
+            parts.append(scores(inputs[k], known))
         return p_values(parts[0] + parts[1], sizes).cpu()
 
     tiles = in_threads(work, list(rows.split(tile)), data.windows.steps.device)
@@ -131,29 +133,18 @@ def _group_sizes(n_lags: int) -> tuple[int, int, int]:
     return (1, len(FREQUENCIES), PARTNERS) if n_lags == 1 else (1, len(FREQUENCIES_OF_LAGS), PARTNERS_OF_LAGS)
 
 
-def _explained(of: Half, other: Half, members: Sequence[int], target: int) -> Explained:
-    """A target on a half; its functions are chosen on the other, which the members were found on."""
-    windows, half = of
-    y, own = _target(of, target)
-    chosen = members[: max(1, most_inputs(int((~y.isnan()).sum())) - windows.n_lags)]
-    there_y, there_own = _target(other, target)
-    order = ranked_functions(other[1], chosen, there_own, there_y)
-    n_partners = _group_sizes(windows.n_lags)[2]
-    partners = torch.stack([own[:, 0], *(half.standard[:, j] for j in chosen)])[:n_partners]
+def _explained(
+    half: HalfInputs, target: Target, other: HalfInputs, elsewhere: Target, members: Sequence[int]
+) -> Explained:
+    """A target on a half; its functions are chosen on the other, where the members were found."""
+    n_lags = half.n_lags
+    chosen = members[: max(1, most_inputs(target.n_windows) - n_lags)]
+    known = condition(half, chosen, target, ranked_functions(other, chosen, elsewhere))
+    n_partners = _group_sizes(n_lags)[2]
+    partners = torch.cat([target.past[:1], half.standard.T[list(chosen[: n_partners - 1])]])
     partners = functional.pad(partners, (0, 0, 0, n_partners - len(partners)))
     read = sorted({j % half.n_series for j in chosen} & set(range(half.base.shape[1])))
-    return Explained.by(condition(half, chosen, own, order), y, partners, read)
-
-
-def _target(of: Half, target: int) -> tuple[Tensor, Tensor]:
-    """(N,) NaN where it is missing, and its own past (N, L)."""
-    windows, _ = of
-    y = windows.of_targets(torch.tensor([target], device=windows.steps.device)).targets()[:, 0].double()
-    column = target if windows.target_columns is None else int(windows.target_columns[target])
-    steps = windows.starts[:, None] + windows.n_lags - 1 - torch.arange(windows.n_lags, device=y.device)
-    own = windows.steps[steps, column].double()
-    # A past that is missing is filled by its mean, and told nothing of: the target counts as missing.
-    return y.masked_fill(own.isnan().any(1), torch.nan), standard(own.nan_to_num())
+    return Explained.by(known, target.y, partners, read)
 
 
 def _of_pairs(p: NDArray[np.float64], data: PreparedSeries) -> NDArray[np.float64]:

@@ -40,17 +40,13 @@ class HalfInputs:
     n_lags: int
     base: Tensor
 
-    @staticmethod
-    def rank_of(column: Tensor) -> Tensor:
-        """(N,) of one column."""
-        return ranks_of(column[None].contiguous())[0]
-
     @classmethod
     def of(cls, windows: Windows, n_causes: int) -> HalfInputs:
         """`n_causes`: inputs to a lag that may be causes, the first ones."""
-        x = standard(windows.columns().double())
+        # Rows of one input are read together: they lie together.
+        x = standard(windows.columns().double()).T.contiguous().T
         n_series, previous = x.shape[1] // windows.n_lags, windows.previous()
-        ranks = ranks_of(x.T.contiguous()).T
+        ranks = ranks_of(x.T).T
         steady = _steadiness(x, previous)
         usual = float(steady[:n_series].quantile(0.9).clamp(0, 1))
 
