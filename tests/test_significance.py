@@ -21,11 +21,12 @@ from grngc_fast.graph import PValues
 from grngc_fast.planning import FitOptions
 from grngc_fast.series import Windows, prepare
 from grngc_fast.significance import edge_p_values
+from grngc_fast.significance.chances import Scores, p_values
 from grngc_fast.significance.condition import condition
 from grngc_fast.significance.explained import Explained
 from grngc_fast.significance.inputs import HalfInputs
 from grngc_fast.significance.pursuit import pursued
-from grngc_fast.significance.score_test import Scores, p_values, scores
+from grngc_fast.significance.score_test import scores
 from grngc_fast.significance.target import Target
 
 QUICK: dict[str, Any] = {"max_steps": 20, "hidden": 8, "random_state": 0, "device": "cpu"}
@@ -67,8 +68,10 @@ def test_scores_are_those_of_regressions_without_the_cause_tested(n_lags: int) -
             rest = of.numpy()[there] - every @ np.linalg.pinv(every) @ of.numpy()[there]
             e /= np.sqrt(np.mean(rest**2))
             weights = e**2 / (1 - np.diag(hat))
-            np.testing.assert_allclose(found.score[row, j], W.T @ e, rtol=1e-4, atol=1e-5)
-            np.testing.assert_allclose(found.covariance[row, j], (W * weights[:, None]).T @ W, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(found.score[:, row, j], W.T @ e, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                found.covariance[:, :, row, j], (W * weights[:, None]).T @ W, rtol=1e-4, atol=1e-5
+            )
             assert found.free[row, j] == there.sum() - phi.shape[1]
 
 
@@ -81,7 +84,7 @@ def test_a_feature_that_the_condition_spans_tells_nothing() -> None:
     partner = half.standard.T[:1]
     known = condition(half, (1,), Target(y, partner, half.ranks[:, 0]), range(6))
     found = scores(half, [Explained.by(known, y, partner, [1])])
-    assert found.covariance[0, 2].diagonal()[0] == 0 and found.covariance[0, 1].diagonal()[0] > 0
+    assert found.covariance[0, 0, 0, 2] == 0 and found.covariance[0, 0, 0, 1] > 0
     # All of its features are left but those that the condition holds.
     p = p_values(found, [1, 4, 1])[0]
     assert p[1] < 1e-4 and p[2] > 1e-2
@@ -118,12 +121,12 @@ def test_of_normal_errors_the_chances_are_exact() -> None:
     s = torch.as_tensor(e[:, :m])
     size = torch.as_tensor((e**2).mean(1))
     covariance = size[:, None, None] * torch.eye(m, dtype=torch.float64)
-    found = Scores(s[None], covariance[None], torch.full((1, draws), float(n)).double())
+    found = Scores(s.T[:, None], covariance.permute(1, 2, 0)[:, :, None], torch.full((1, draws), float(n)).double())
     p = p_values(found, [m])[0].numpy()
     assert stats.kstest(p, "uniform").pvalue > 0.01
     several = p_values(found, [1, 3])[0].numpy()
     assert abs((several < 0.05).mean() - 0.05) < 0.01
-    nothing = Scores(torch.zeros(1, 1, 2).double(), torch.zeros(1, 1, 2, 2).double(), torch.full((1, 1), 9.0).double())
+    nothing = Scores(torch.zeros(2, 1, 1).double(), torch.zeros(2, 2, 1, 1).double(), torch.full((1, 1), 9.0).double())
     assert p_values(nothing, [1, 1]).tolist() == [[1.0]]
 
 

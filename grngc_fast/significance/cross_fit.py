@@ -17,11 +17,12 @@ from ..planning import FitOptions, Plan, refitted, scored_part
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
 from ..training.threads import in_threads
+from .chances import p_values
 from .condition import condition, most_inputs, ranked_functions
 from .explained import Explained
 from .inputs import FREQUENCIES, FREQUENCIES_OF_LAGS, HalfInputs
 from .room import check_room
-from .score_test import p_values, scores
+from .score_test import scores
 from .target import Target
 
 # Of each half.
