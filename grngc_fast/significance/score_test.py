@@ -74,40 +74,56 @@ def _on_functions(
     half: HalfInputs, targets: Sequence[Explained], partners: Tensor, weight: Tensor
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Q' F and R' F, (M, C, K), of each target, until the next; `partners` (T, B, N), `weight` (T, N) the diagonal of D."""
-    base, n_lags, n_partners = half.base, half.n_lags, partners.shape[1]
-    n_base, n_causes, n_windows = base.shape
-    rows, linear = base.reshape(-1, n_windows), base[:n_lags].reshape(-1, n_windows)
-    room = _Room(base)
+    base = half.base
+    q_on, r_on = _OnFeatures(half, base.dtype), _OnFeatures(half, _coarse(base))
     for start in range(0, len(targets), ALIKE):
-        both, multiplied = [], []
-        for row, target in enumerate(targets[start : start + ALIKE], start):
-            basis, d = target.basis.to(base), weight[row, :, None]
-            both.append(torch.cat([basis, d * basis - basis @ (basis.T @ (d * basis)) / 2], 1))
-            multiplied.append((both[-1][:, None] * partners[row].T[:, :, None]).flatten(1))
-        widths = [factor.shape[1] for factor in both]
-        alone, times = torch.cat(both, 1), torch.cat(multiplied, 1)
-        alone = torch.mm(rows, alone, out=room("alone", len(rows), alone.shape[1])).view(n_base, n_causes, -1)
-        times = torch.mm(linear, times, out=room("times", len(linear), times.shape[1])).view(n_lags, n_causes, -1)
+        some = slice(start, start + ALIKE)
+        q = [target.basis.to(base) for target in targets[some]]
+        r = []
+        for basis, d in zip(q, weight[some, :, None], strict=True):
+            r.append(d * basis - basis @ (basis.T @ (d * basis)) / 2)
+        yield from zip(q_on(q, partners[some]), r_on(r, partners[some]), strict=True)
+
+
+def _coarse(base: Tensor) -> torch.dtype:
+    """Of R' F: it corrects a covariance by what few functions explain of it, and needs no more than three digits."""
+    fast = base.device.type == "cpu" and getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    return torch.bfloat16 if fast and base.dtype == torch.float32 else base.dtype
+
+
+class _OnFeatures:
+    """Products of features with functions, in memory that is written again: the pages of a new result cost a third of it."""
+
+    def __init__(self, half: HalfInputs, dtype: torch.dtype) -> None:
+        self._shape, self._n_lags = half.base.shape[:2], half.n_lags
+        self._result_type, self._rows = half.base.dtype, half.base.flatten(0, 1).to(dtype)
+        self._held = dict[str, Tensor]()
+
+    def __call__(self, functions: Sequence[Tensor], partners: Tensor) -> Iterator[Tensor]:
+        """(M, C, K) of each (N, K), until the next; `partners` (T, B, N)."""
+        n_base, n_causes = self._shape
+        n_partners, linear = partners.shape[1], self._rows[: self._n_lags * n_causes]
+        widths = [one.shape[1] for one in functions]
+        multiplied = [(one[:, None] * of.T[:, :, None]).flatten(1) for one, of in zip(functions, partners, strict=True)]
+        alone = self._product("alone", self._rows, functions).view(n_base, n_causes, -1).split(widths, 2)
+        times = self._product("times", linear, multiplied).view(self._n_lags, n_causes, -1)
         times = times.split([n_partners * width for width in widths], 2)
-        for by_itself, by_partners in zip(alone.split(widths, 2), times, strict=True):
-            by_partners = by_partners.unflatten(2, (n_partners, -1)).permute(2, 0, 1, 3).flatten(0, 1)
-            n_features, width = n_base + len(by_partners), by_itself.shape[2]
-            every = room("features", n_features, n_causes, width)
-            torch.cat([by_itself, by_partners], out=every)
-            c, h = every.tensor_split(2, 2)
-            yield c, h
+        for width, by_itself, by_partners in zip(widths, alone, times, strict=True):
+            every = self._room("every", self._result_type, n_base + n_partners * self._n_lags, n_causes, width)
+            every[:n_base] = by_itself
+            every[n_base:].unflatten(0, (n_partners, -1)).copy_(
+                by_partners.unflatten(2, (n_partners, -1)).permute(2, 0, 1, 3)
+            )
+            yield every
 
+    def _product(self, name: str, rows: Tensor, functions: Sequence[Tensor]) -> Tensor:
+        columns = torch.cat(list(functions), 1).to(rows.dtype)
+        return torch.mm(rows, columns, out=self._room(name, rows.dtype, len(rows), columns.shape[1]))
 
-class _Room:
-    """Memory that is written again: the pages of a new result cost as much as a third of the product."""
-
-    def __init__(self, like: Tensor) -> None:
-        self._like, self._held = like, dict[str, Tensor]()
-
-    def __call__(self, name: str, *shape: int) -> Tensor:
+    def _room(self, name: str, dtype: torch.dtype, *shape: int) -> Tensor:
         count = math.prod(shape)
         if name not in self._held or self._held[name].numel() < count:
-            self._held[name] = self._like.new_empty(count)
+            self._held[name] = self._rows.new_empty(count, dtype=dtype)
         return self._held[name][:count].view(shape)
 
 
