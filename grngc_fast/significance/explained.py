@@ -12,6 +12,10 @@ from .condition import Condition
 
 # Of the sum of squares of a function, added to it, so that equal ones are told apart by nothing.
 RIDGE = 1e-9
+# Times that least squares are solved for what they left.
+REFINED = 3
+# Least unit of a residual.
+LEAST_UNIT = 1e-30
 # Least 1 - h.
 LEAST_FREE = 0.05
 
@@ -24,7 +28,8 @@ class Explained:
     ----------
     functions : (N, K) of unit length. reads : (K, C) which series each is a function of.
     root : (K, K) lower triangular, of their products. basis : (N, K) orthonormal, of the same span.
-    y, residual : (N,) the target and what the functions leave of it, in units of the latter.
+    coefficients, residual : (K,) of the functions that come nearest to the target, and (N,) what they leave of it, in units of
+        the latter.
     leverage : (N,) the diagonal of the projection on the functions.
     partners : (B, N) what causes are multiplied with.
     members : series that the functions read, of those that may be causes.
@@ -35,7 +40,7 @@ class Explained:
     reads: Tensor
     root: Tensor
     basis: Tensor
-    y: Tensor
+    coefficients: Tensor
     residual: Tensor
     leverage: Tensor
     partners: Tensor
@@ -52,12 +57,15 @@ class Explained:
         gram.diagonal().add_(RIDGE)
         root = torch.linalg.cholesky(gram)
         basis = torch.linalg.solve_triangular(root, phi.T, upper=False).T
-        y, n_windows = y.nan_to_num(), int(there.sum())
-        residual = y - basis @ (basis.T @ y)
-        # Of a deterministic system it is next to nothing.
-        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(1e-12)
+        coefficients, residual, n_windows = phi.new_zeros(phi.shape[1]), y.nan_to_num(), int(there.sum())
+        # Of a deterministic system rounding is all that is left, less than the ridge leaves.
+        for _ in range(REFINED):
+            step = torch.cholesky_solve((phi.T @ residual)[:, None], root)[:, 0]
+            coefficients, residual = coefficients + step, residual - phi @ step
+        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(LEAST_UNIT)
         leverage, partners = basis.square().sum(1), partners * there
-        return cls(phi, known.reads, root, basis, y / unit, residual / unit, leverage, partners, members, n_windows)
+        found = coefficients / unit, residual / unit
+        return cls(phi, known.reads, root, basis, *found, leverage, partners, members, n_windows)
 
 
 def weights(residual: Tensor, leverage: Tensor) -> Tensor:

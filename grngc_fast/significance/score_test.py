@@ -163,23 +163,23 @@ def _fill(covariance: Tensor, a: int, b: int, values: Tensor) -> None:
 
 def _against_others(half: HalfInputs, target: Explained, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Scores (n, M) and covariances (n, M, M) of causes that the functions read, and (n,) how many of these are their own."""
-    gained, counts = _left_out(target, at)
+    gained, of_target, counts = _left_out(target, at)
     base = half.base[:, at].transpose(0, 1)
     there, basis, gained = (target.leverage > 0).to(base), target.basis.to(base), gained.to(base)
     products = (base[:, None, : half.n_lags] * target.partners.to(base)[None, :, None]).flatten(1, 2)
     features = torch.cat([base, products], 1) * there
     left = features - (features @ basis) @ basis.T + (features @ gained.mT) @ gained
-    residual = target.residual.to(base) + (gained.mT @ (gained @ target.y.to(base))[..., None])[..., 0]
+    residual = target.residual.to(base) + (gained.mT @ of_target.to(base)[..., None])[..., 0]
     kept = left.square().sum(2) > LEAST_LEFT * features.square().sum(2).clamp_min(1e-12)
     left = left * kept[..., None]
     weighted = left * weights(residual, target.leverage.to(base) - gained.square().sum(1))[:, None]
     return (left @ residual[..., None])[..., 0], weighted @ left.mT, counts
 
 
-def _left_out(target: Explained, at: Tensor) -> tuple[Tensor, Tensor]:
+def _left_out(target: Explained, at: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(n, J, N) orthonormal rows that the functions of each of n series alone add to the others', zeros where there are fewer.
 
-    And (n,) how many there are.
+    Then what the target goes with each, (n, J), from the coefficients: where these are rounding, so it is. And (n,) how many.
     """
     reads = target.reads[:, at].T
     counts = reads.sum(1)
@@ -188,5 +188,8 @@ def _left_out(target: Explained, at: Tensor) -> tuple[Tensor, Tensor]:
     inverse = torch.cholesky_inverse(target.root)
     pairs = inverse[index[:, :, None], index[:, None, :]] * (used[:, :, None] & used[:, None, :])
     pairs.diagonal(dim1=1, dim2=2).add_(~used)
-    rows = (inverse @ target.functions.T)[index] * used[..., None]
-    return torch.linalg.solve_triangular(torch.linalg.cholesky(pairs), rows, upper=False), counts.double()
+    both = (
+        torch.cat([(inverse @ target.functions.T)[index], target.coefficients[index][..., None]], 2) * used[..., None]
+    )
+    both = torch.linalg.solve_triangular(torch.linalg.cholesky(pairs), both, upper=False)
+    return both[..., :-1], both[..., -1], counts.double()
