@@ -20,7 +20,7 @@ from grngc_fast.datasets import additive
 from grngc_fast.graph import PValues
 from grngc_fast.planning import FitOptions
 from grngc_fast.series import Windows, prepare
-from grngc_fast.significance import edge_p_values
+from grngc_fast.significance import edge_p_values, inputs, score_test
 from grngc_fast.significance.chances import Scores, p_values
 from grngc_fast.significance.condition import condition
 from grngc_fast.significance.explained import Explained
@@ -156,6 +156,26 @@ def test_edges_are_found_and_a_correlated_series_is_not() -> None:
     edges = {(edge.source, edge.target) for edge in found.graph(q=0.01).edges()}
     assert edges == {("x0", "x1"), ("x0", "x2"), ("x3", "x5"), ("x4", "x5")}
     assert np.isnan(np.diag(found.p_values)).all() and found.metadata["windows"] == [299, 299]
+
+
+def test_products_of_few_digits_give_the_same_p_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tested() -> np.ndarray:
+        return GRNGC(**QUICK, model="mlp").fit(SERIES).significance(SERIES).p_values
+
+    exact = tested()
+    monkeypatch.setattr(inputs, "FEW_NUMBERS", 0)
+    monkeypatch.setattr(score_test, "_coarse", lambda base: torch.bfloat16)
+    off = ~np.eye(len(exact), dtype=bool)
+    np.testing.assert_allclose(np.log(tested()[off]), np.log(exact[off]), rtol=0.01, atol=0.01)
+
+
+def test_orbits_of_one_period_tell_nothing_of_one_another() -> None:
+    X = np.random.default_rng(0).random((700, 3))
+    # Logistic maps of period 4, started apart, and noise.
+    for t in range(1, len(X)):
+        X[t, :2] = [3.96093, 3.96113] * X[t - 1, :2] * (1 - X[t - 1, :2])
+    found = GRNGC(**QUICK, model="mlp").fit(X[400:]).significance(X[400:])
+    assert found.p_values[[0, 1], [1, 0]].tolist() == [1.0, 1.0] and np.nanmin(found.p_values[2]) < 1
 
 
 SERIES = additive(5, 120, "tanh", seed=0).X

@@ -178,7 +178,7 @@ def _stability() -> list[Row]:
 def _sets(folder: Path) -> Iterator[tuple[str, Dataset]]:
     for net in (1, 2):
         yield f"DREAM4 size 100 net {net}", read_dream4(folder, 100, net)
-    yield "NetSim 3", read_netsim(folder, 3, subject=0)
+    yield "NetSim 3", read_netsim(folder, 3, subject=1)
 
 
 def _q_values(p: NDArray[Any]) -> NDArray[Any]:

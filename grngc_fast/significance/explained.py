@@ -16,6 +16,8 @@ RIDGE = 1e-9
 REFINED = 3
 # Least unit of a residual.
 LEAST_UNIT = 1e-30
+# Of what a target varies by, less is rounding; of its values, fewer are different where it repeats itself.
+ROUNDING, MOST_REPEATED = 1e-5, 0.8
 # Least 1 - h.
 LEAST_FREE = 0.05
 
@@ -29,7 +31,7 @@ class Explained:
     functions : (N, K) of unit length. reads : (K, C) which series each is a function of.
     root : (K, K) lower triangular, of their products. basis : (N, K) orthonormal, of the same span.
     coefficients, residual : (K,) of the functions that come nearest to the target, and (N,) what they leave of it, in units of
-        the latter.
+        the latter; of a target that repeats itself and is told entirely, 0, in units of the target.
     leverage : (N,) the diagonal of the projection on the functions.
     partners : (B, N) what causes are multiplied with.
     members : series that the functions read, of those that may be causes.
@@ -62,7 +64,10 @@ class Explained:
         for _ in range(REFINED):
             step = torch.cholesky_solve((phi.T @ residual)[:, None], root)[:, 0]
             coefficients, residual = coefficients + step, residual - phi @ step
-        unit = (residual.square().sum() / n_windows).sqrt().clamp_min(LEAST_UNIT)
+        unit, size = (residual.square().sum() / n_windows).sqrt().clamp_min(LEAST_UNIT), y[there].std()
+        if unit < ROUNDING * size and len(y[there].unique()) < MOST_REPEATED * n_windows:
+            # Of an orbit that repeats itself rounding does so too, and goes with whatever has its period.
+            residual, unit = torch.zeros_like(residual), size
         leverage, partners = basis.square().sum(1), partners * there
         found = coefficients / unit, residual / unit
         return cls(phi, known.reads, root, basis, *found, leverage, partners, members, n_windows)

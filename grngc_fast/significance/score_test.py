@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from .chances import Scores
-from .explained import Explained, weights
+from .explained import ROUNDING, Explained, weights
 from .inputs import HalfInputs
 
 # A feature of which the condition leaves a smaller share of the variance is no feature.
@@ -170,6 +170,7 @@ def _against_others(half: HalfInputs, target: Explained, at: Tensor) -> tuple[Te
     features = torch.cat([base, products], 1) * there
     left = features - (features @ basis) @ basis.T + (features @ gained.mT) @ gained
     residual = target.residual.to(base) + (gained.mT @ of_target.to(base)[..., None])[..., 0]
+    residual = residual * (residual.square().mean(1, keepdim=True) > ROUNDING**2)
     kept = left.square().sum(2) > LEAST_LEFT * features.square().sum(2).clamp_min(1e-12)
     left = left * kept[..., None]
     weighted = left * weights(residual, target.leverage.to(base) - gained.square().sum(1))[:, None]
