@@ -40,24 +40,17 @@ def scores(half: HalfInputs, targets: Sequence[Explained]) -> Scores:
 
 
 def _against_all(half: HalfInputs, targets: Sequence[Explained]) -> Scores:
-    base, n_lags = half.base, half.n_lags
-    n_base, n_causes, n_windows = base.shape
-    tile, n_partners = len(targets), len(targets[0].partners)
-    partners = torch.stack([target.partners for target in targets]).to(base)
+    base, n_lags, n_causes = half.base, half.n_lags, half.base.shape[1]
+    # (B, T, N), (T, N).
+    partners = torch.stack([target.partners for target in targets], 1).to(base)
     residual = torch.stack([target.residual for target in targets]).to(base)
-    rows, linear = base.reshape(-1, n_windows), base[:n_lags].reshape(-1, n_windows)
-
-    alone = (residual @ rows.T).view(tile, n_base, n_causes).transpose(0, 1)
-    with_partners = (partners * residual[:, None]).transpose(0, 1).reshape(-1, n_windows) @ linear.T
-    with_partners = with_partners.view(n_partners, tile, n_lags, n_causes).transpose(1, 2).flatten(0, 1)
-    score = torch.cat([alone, with_partners])
-
     there = torch.stack([(target.leverage > 0).to(base) for target in targets])
     weight = torch.stack([weights(target.residual, target.leverage) for target in targets]).to(base)
-    covariance = _products(half, partners, weight)
-    spread = _products(half, partners, there, diagonal=True).diagonal().movedim(-1, 0)
-    left = torch.empty_like(score)
-    for row, (c, h) in enumerate(_on_functions(half, targets, partners, weight)):
+
+    score = _sums(base, n_lags, residual, partners * residual)
+    spread = _sums(base.square(), n_lags, there, partners.square())
+    covariance, left = _products(half, partners, weight), torch.empty_like(score)
+    for row, (c, h) in enumerate(_on_functions(half, targets, partners.transpose(0, 1), weight)):
         cross = (c.transpose(0, 1) @ h.permute(1, 2, 0)).permute(1, 2, 0)
         covariance[:, :, row] -= cross
         covariance[:, :, row] -= cross.transpose(0, 1)
@@ -68,6 +61,15 @@ def _against_all(half: HalfInputs, targets: Sequence[Explained]) -> Scores:
     covariance *= kept[None]
     free = torch.tensor([[target.n_windows - target.basis.shape[1]] for target in targets], device=base.device)
     return Scores(score, covariance, free.double().repeat(1, n_causes))
+
+
+def _sums(base: Tensor, n_lags: int, alone: Tensor, with_partners: Tensor) -> Tensor:
+    """(M, T, C) over windows, of features (B, C, N) by (T, N), then, for each partner, of lags by its (T, N)."""
+    n_base, n_causes, n_windows = base.shape
+    n_partners, tile, _ = with_partners.shape
+    first = (alone @ base.reshape(-1, n_windows).T).view(tile, n_base, n_causes).transpose(0, 1)
+    rest = with_partners.reshape(-1, n_windows) @ base[:n_lags].reshape(-1, n_windows).T
+    return torch.cat([first, rest.view(n_partners, tile, n_lags, n_causes).transpose(1, 2).flatten(0, 1)])
 
 
 def _on_functions(
@@ -127,19 +129,19 @@ class _OnFeatures:
         return self._held[name][:count].view(shape)
 
 
-def _products(half: HalfInputs, partners: Tensor, weight: Tensor, diagonal: bool = False) -> Tensor:
-    """(M, M, T, C) weighted sums over windows of products of two features of a cause; of `diagonal` the others are left 0."""
+def _products(half: HalfInputs, partners: Tensor, weight: Tensor) -> Tensor:
+    """(M, M, T, C) weighted sums over windows of products of two features of a cause."""
     base, n_lags = half.base, half.n_lags
     n_base, n_causes, _ = base.shape
-    tile, n_partners, n_windows = partners.shape
-    once = weight * partners.transpose(0, 1)
-    twice = (once[:, None] * partners.transpose(0, 1)).flatten(0, 1)
+    n_partners, tile, n_windows = partners.shape
+    once = weight * partners
+    twice = (once[:, None] * partners).flatten(0, 1)
     # Features: lags, curves, then for each partner all lags.
     n_features = n_base + n_partners * n_lags
     result = base.new_zeros(n_features, n_features, tile, n_causes)
     place = [n_base + p * n_lags for p in range(n_partners)]
     for a in range(n_base):
-        for b in range(a, a + 1) if diagonal else range(a, n_base):
+        for b in range(a, n_base):
             # Lags come first: the product of two curves has none with partners.
             among = [weight[None]]
             among += [once] if a < n_lags else []
