@@ -43,7 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, nargs="+", metavar="T", help="(200 and 1000 of null; 300 and 1000)")
     parser.add_argument("--draws", type=int, help="(20 of null; 10 of links)")
     parser.add_argument("--systems", nargs="+", choices=[*NULL, *LINKED], metavar="NAME", help="(all)")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), metavar="NAME", help="(all)")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        choices=METHODS,
+        default=["ours", "PCMCI", "statsmodels VAR"],
+        metavar="NAME",
+        help="(%(default)s)",
+    )
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the public benchmark files")
     parser.add_argument("--max-steps", type=int, default=200, help="of a fit of null (%(default)s)")
     parser.add_argument("--resume", action="store_true", help="leave out what is recorded")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grngc_fast import GRNGC
+
+from .surrogates import decoys, phase_randomised, shifted, surrogates
 
 # (P, P) p-values [effect, cause], and seconds of the fit and of the tests after it.
 Tested = tuple[NDArray[Any], float, float]
@@ -47,4 +50,7 @@ METHODS: dict[str, Callable[..., Tested]] = {
     "ours": ours,
     "PCMCI": pcmci,
     "statsmodels VAR": statsmodels_var,
+    "shifted surrogates": partial(surrogates, shifted),
+    "phase-randomised surrogates": partial(surrogates, phase_randomised),
+    "decoys": decoys,
 }
