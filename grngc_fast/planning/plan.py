@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -118,11 +118,12 @@ class Plan:
         decided |= {} if self.kan_grid is None else self.kan_grid.model_options
         return {**(options.model_options or {}), **{k: v for k, v in decided.items() if v is not None}}
 
-    def search_options(self, n_inputs: int) -> SetOptions:
-        """How the sets of "sets" are found among so many inputs."""
+    def search_options(self, n_inputs: int, brief: bool = False) -> SetOptions:
+        """How the sets of "sets" are found among so many inputs; `brief` for which inputs matter alone, see `refitted`."""
         assert self.set_size is not None and self.n_splines is not None
         sizes = SetOptions(set_size=min(self.set_size, n_inputs), units=self.hidden[0], splines=self.n_splines)
-        return sizes.among(n_inputs)
+        search = sizes.among(n_inputs)
+        return replace(search, steps=search.steps // 2) if brief else search
 
     def training_options(self, options: FitOptions) -> TrainingOptions:
         """Of the training that follows."""

@@ -32,12 +32,16 @@ def start_network(
     seed: int,
     world: World | None = None,
     verbose: int = 0,
+    brief: bool = False,
 ) -> History | None:
-    """Where the plan begins: `start_linear` or `start_sets`, whose history training goes on with, or what the network is."""
+    """Where the plan begins: `start_linear` or `start_sets`, whose history training goes on with, or what the network is.
+
+    `brief`: see `Plan.search_options`.
+    """
     if plan.linear_start:
         start_linear(network, windows, plan.lam, world, verbose)
     elif plan.model == "sets":
-        search = plan.search_options(data.edges.n_causes * windows.n_lags)
+        search = plan.search_options(data.edges.n_causes * windows.n_lags, brief)
         return start_sets(network, data, windows, plan.lam, search, seed, world, verbose)
     return None
 

@@ -16,7 +16,7 @@ from ..graph import CausalGraph, PValues, SparseCausalGraph
 from ..planning import FitOptions, Plan, refitted, scored_part
 from ..scoring import ScoreOptions, score_graph
 from ..series import PreparedSeries, Windows
-from ..training.threads import in_threads
+from ..threads import in_threads
 from .chances import p_values
 from .condition import condition, most_inputs, ranked_functions
 from .explained import Explained
@@ -75,7 +75,7 @@ def edge_p_values(
 def _found_on(
     plan: Plan, options: FitOptions, data: PreparedSeries, windows: Windows, seed: int, world: World
 ) -> Strongest:
-    network = refitted(plan, options, data, windows, seed, world)
+    network = refitted(plan, options, data, windows, seed, world, brief=True)
     edges, n_lags = data.edges, windows.n_lags
     count = most_inputs(len(windows))
     size = 4 * edges.n_effects * edges.n_causes * n_lags
