@@ -107,10 +107,11 @@ def test_functions_are_pursued_as_from_residuals() -> None:
         if along.max() == 0:
             break
         order.append(int(along.argmax()))
+    products = torch.as_tensor(rows @ rows.T)
     # What is spanned by given ones, what was taken already, and nothing at all are never taken; of equal ones either may be.
     assert len(order) == 6 and order[:2] == [2, 7]
-    found = [2 if one == 6 else one for one in pursued(rows @ rows.T, 3, 20)]
-    assert found == order and len(pursued(rows @ rows.T, 3, 2)) == 2
+    found = [2 if one == 6 else one for one in pursued(products, 3, 20)]
+    assert found == order and len(pursued(products, 3, 2)) == 2
 
 
 def test_of_normal_errors_the_chances_are_exact() -> None:

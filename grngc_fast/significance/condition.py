@@ -61,7 +61,7 @@ def ranked_functions(half: HalfInputs, members: Sequence[int], target: Target) -
     rows = torch.cat([linear, target.y.nan_to_num()[None], _values(half, members, target, every)])
     if target.n_windows < len(target.y):
         rows = rows * ~target.y.isnan()
-    return pursued((rows @ rows.T).cpu().numpy(), len(linear), count)
+    return pursued(rows @ rows.T, len(linear), count)
 
 
 def condition(half: HalfInputs, members: Sequence[int], target: Target, order: Sequence[int]) -> Condition:
