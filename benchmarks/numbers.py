@@ -142,6 +142,21 @@ def _forest(recorded: Recorded) -> str:
     return seconds(recorded.get("forest, sine", "seconds", 20, 999))
 
 
+def _tests_cost(recorded: Recorded) -> str:
+    """Of p-values of Lorenz-96 at 1000 series, in fits."""
+    label = "significance ours, cost, Lorenz-96 F={}"
+    found = [recorded.get(label.format(forcing), "fits", 1000, 999) for forcing in (10, 40)]
+    return (
+        ""
+        if None in found
+        else " and ".join(f"{figure.value:.1f}" for figure in found if figure is not None) + " times"
+    )
+
+
+def _resampled(what: str, recorded: Recorded) -> str:
+    return seconds(recorded.get("stability, Lorenz-96 F=10", what, 20, 999))
+
+
 def _less_memory(recorded: Recorded) -> str:
     """Of the loop of a perceptron of 500 series, over ours."""
     own, loop = (recorded.get(name, "memory", 500, 32) for name in ("MLP", "MLP: loop"))
@@ -191,6 +206,9 @@ NUMBERS: dict[str, Callable[[Recorded], str]] = {
     "race-f10": partial(_race, "grngc_fast", "lorenz96 F=10", 100),
     "race-f10-cmlp": partial(_race, "cMLP as published", "lorenz96 F=10", 100),
     "forest-time": _forest,
+    "tests-cost": _tests_cost,
+    "side-by-side": partial(_resampled, "side by side"),
+    "one-after-another": partial(_resampled, "one after another"),
     "lasso-sine": partial(_quality, "lasso VAR, sine", 1000, 999),
     "lasso-product": partial(_quality, "lasso VAR, product", 1000, 999),
     "kinds-loop": partial(_kinds, "loop"),

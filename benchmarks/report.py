@@ -20,6 +20,7 @@ from .ranking import by_rule
 from .recorded import Figure, Recorded, memory, quality, seconds, share, table, times
 from .regret.tables import regret
 from .results import RESULTS, Row
+from .significance import tables as significance
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = (ROOT / "README.md", ROOT / "benchmarks" / "README.md")
@@ -232,55 +233,6 @@ def _joined(parts: Sequence[str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def significance_null(recorded: Recorded) -> str:
-    """Independent series: how often any edge is found, and how many p-values are small."""
-    rows = []
-    for name in ("own memories", "memory .95", "heavy tails", "logistic maps", "walks with a trend, differenced"):
-        for P, T in ((20, 200), (20, 1000), (100, 200), (100, 1000)):
-            cells = [_of_nulls(recorded, f"significance {method}, {name}", P, T) for method in _TESTED]
-            if any(cells):
-                rows.append([f"{name}, {P}, {T}", *cells])
-    return table(["independent series, how many, steps", *_TESTED.values()], rows)
-
-
-_TESTED = {"ours": "ours", "PCMCI": "PCMCI, partial correlation", "statsmodels VAR": "VAR, t tests"}
-
-
-def _of_nulls(recorded: Recorded, label: str, P: int, T: int) -> str:
-    metrics = ("draws with an edge", "draws", "p below .05", "p below .001")
-    found = [recorded.get(label, metric, P, T - 1) for metric in metrics]
-    edge, draws, often, seldom = (figure and figure.value for figure in found)
-    if edge is None or draws is None or often is None or seldom is None:
-        return ""
-    return f"{round(edge * draws)} of {round(draws)}; {often:.1%}, {seldom:.2%}"
-
-
-def significance_links(recorded: Recorded) -> str:
-    """False discovery rate and power at .05; of Lorenz-96 how many of the false edges are two steps away."""
-    rows = []
-    for P, T in ((20, 300), (20, 1000), (50, 300), (50, 1000), (100, 300), (100, 1000)):
-        for name in ("VAR", "linear", "tanh", "square", "product", "Lorenz-96 F=10"):
-            cells, draws = [], None
-            for method in _TESTED:
-                label = f"significance {method}, {name}"
-                false, power, apart, own = (
-                    recorded.get(label, what, P, T - 1)
-                    for what in ("false discovery rate", "power", "false edges two steps away", "draws")
-                )
-                draws = draws or own
-                told = "" if apart is None else f" ({apart.value:.0%} two steps away)"
-                fewer = (
-                    "" if own is None or draws is None or own.value == draws.value else f", {round(own.value)} draws"
-                )
-                if false is None or power is None:
-                    cells.append("")
-                    continue
-                cells.append(f"{share(false.value, 3)} / {share(power.value, 2)}{told}{fewer}")
-            if any(cells) and draws is not None:
-                rows.append([f"{name}, {P}, {T}", str(round(draws.value)), *cells])
-    return table(["system, series, steps", "draws", *_TESTED.values()], rows)
-
-
 def gaps(recorded: Recorded) -> str:
     """What is found, and how many windows are left, of a table with missing values."""
     from .missing import METHODS
@@ -298,8 +250,6 @@ def gaps(recorded: Recorded) -> str:
 
 
 TABLES: dict[str, Callable[[Recorded], str]] = {
-    "significance-null": significance_null,
-    "significance-links": significance_links,
     "costs": costs,
     "scale": scale,
     "families": families,
@@ -313,4 +263,5 @@ TABLES: dict[str, Callable[[Recorded], str]] = {
     "gaps": gaps,
     **gpu_tables.TABLES,
     **accuracy.TABLES,
+    **significance.TABLES,
 }
