@@ -7,6 +7,7 @@ from collections.abc import Hashable
 from ..errors import InputError
 from .columns import Layout, Sorting
 from .frame import Frame, is_missing_mark, shown
+from .long_format import refuse_long
 from .numbers import is_plain
 from .row_labels import take_index, take_labels
 from .time_column import drop_other_times, find_time, take_time
@@ -23,7 +24,7 @@ def lay_out(
     Raises
     ------
     InputError : a column named that is not there, times that cannot be read, labels that are missing or that are in the place
-        of series, no column left.
+        of series, a table in long format, no column left.
     """
     sorting = Sorting(frame, guess)
     if trajectory is not None:
@@ -32,6 +33,7 @@ def lay_out(
         take_time(sorting, sorting.named(str(time), "time"))
     else:
         find_time(sorting)
+    refuse_long(sorting, sorting.found.time_name)
     drop_other_times(sorting)
     take_index(sorting)
     take_labels(sorting)

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from .columns import Column, Sorting, counts
 from .frame import Frame, is_missing_mark, shown
+from .long_format import NAMES_OF_SERIES
 from .numbers import almost_number, is_plain, labels_message, parsed
 from .time_column import take_time
 from .time_names import are_years, may_number_rows
 from .time_values import read_times
 from .times import NoTime, Times
 
-_NAMES_OF_SERIES = re.compile(
-    r"genes?([ _]?(id|names?|symbols?))?|(hugo[ _])?symbols?|orf|probes?([ _]?(id|set))?|id[ _]ref|entrez([ _]?(gene[ _])?id)?"
-    r"|ensembl([ _]?(gene[ _])?id)?|features?|transcripts?|proteins?|target[ _]id|series|variables?"
-)
 _SUMMARY = re.compile(
     r"((grand|sub) ?)?totals?|sum|mean|average|avg|median|min(imum)?|max(imum)?|std( ?dev)?|sd|sem|variance|count"
 )
@@ -174,7 +171,7 @@ def _is_text(sorting: Sorting, column: Column) -> bool:
 
 
 def _refuse_names_of_series(sorting: Sorting, column: Column) -> None:
-    if _NAMES_OF_SERIES.fullmatch(column.name.strip().lower()):
+    if NAMES_OF_SERIES.fullmatch(column.name.strip().lower()):
         first = next((cell for cell in column.cells if not is_missing_mark(cell)), "")
         raise InputError(labels_message(sorting.frame, column.name, first))
     names = [sorting.names[p] for p in sorting.left if p != column.position]
