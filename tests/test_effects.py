@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from grngc_fast import GRNGC, InputError
 from grngc_fast.cli import main
+from grngc_fast.cli.asked_effects import named_effects
 from grngc_fast.datasets import additive
 from grngc_fast.plotting import plot_edge_effects
 from grngc_fast.scoring import EdgeEffect, edge_effects, effects
@@ -217,7 +218,8 @@ def test_a_picture_has_a_panel_for_each_of_the_first_24_edges(known: GRNGC, data
     for count, panels in ((0, 0), (1, 1), (5, 5), (7, 7), (30, 24)):
         figure = plot_edge_effects([one] * count)
         assert len(figure.axes) == panels
-        figure.savefig(tmp_path / "effects.png", dpi=50)
+        if count in (0, 7):
+            figure.savefig(tmp_path / "effects.png", dpi=50)
     (ax,) = plot_edge_effects([one]).axes
     assert ax.get_title() == "x1 -> x0 (lag 1)"
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.stack([one.x, one.effect], 1))
@@ -284,10 +286,46 @@ def test_the_command_refuses_edges_that_cannot_be_before_the_fit(
     assert "--effects names 'q', which is no series of the table" in capsys.readouterr().err
     assert main([*start, "--effects", "a:b", "--regulators", "c,d"]) == 2
     assert "--effects: 'a' is no candidate cause of 'b'" in capsys.readouterr().err
-    for text in ("0", "a", "a:b:c", "a:,b:c", "table.csv"):
+    for text in ("0", "a", "a:", ":b", "table.csv"):
         with pytest.raises(SystemExit):
             main([*start, "--effects", text])
         assert f"{text!r} is not a number of edges, nor of the form CAUSE:EFFECT" in capsys.readouterr().err
+    for text in ("a:b:c", "a:,b:c"):
+        assert main([*start, "--effects", text]) == 2
+        assert f"{text!r} is not a number of edges, nor of the form CAUSE:EFFECT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        ("a:b", [("a", "b")]),
+        (" a : b ,b:a", [("a", "b"), ("b", "a")]),
+        ("chr1:100:chr2:7", [("chr1:100", "chr2:7")]),
+        ("chr1:100:a, a:chr1:100", [("chr1:100", "a"), ("a", "chr1:100")]),
+        ("2,4-D:a,b:2,4-D", [("2,4-D", "a"), ("b", "2,4-D")]),
+        ("chr1:100:2,4-D,2,4-D:chr2:7,a:b", [("chr1:100", "2,4-D"), ("2,4-D", "chr2:7"), ("a", "b")]),
+        ("a:q", [("a", "q")]),
+    ],
+)
+def test_names_of_effects_may_hold_the_marks_between_them(text: str, pairs: list[tuple[str, str]]) -> None:
+    assert named_effects(text, ("a", "b", "chr1:100", "chr2:7", "2,4-D")) == pairs
+
+
+def test_names_that_can_be_told_apart_in_two_ways_are_refused() -> None:
+    with pytest.raises(InputError, match=r"may be 'a' -> 'b:c' or 'a:b' -> 'c'; rename the series"):
+        named_effects("a:b:c", ("a", "c", "a:b", "b:c"))
+    for text in ("a:b:c", "a:,b:a", "a:b,"):
+        with pytest.raises(InputError, match="is not a number of edges, nor of the form CAUSE:EFFECT,CAUSE:EFFECT"):
+            named_effects(text, ("a", "b", "c"))
+
+
+def test_the_command_writes_effects_of_such_names(tmp_path: Path) -> None:
+    names = ["chr1:100", "2,4-D", "c", "d"]
+    pd.DataFrame(additive(4, 60, "tanh", seed=0).X, columns=names).to_csv(tmp_path / "table.csv", index=False)
+    command = ["fit", str(tmp_path / "table.csv"), "--effects", "chr1:100:2,4-D,c:d", "--out", str(tmp_path / "out")]
+    assert main([*command, *ARGUMENTS]) == 0
+    record = json.loads((tmp_path / "out" / "run.json").read_text())["effects"]
+    assert [(edge["source"], edge["target"]) for edge in record] == [("chr1:100", "2,4-D"), ("c", "d")]
 
 
 def test_without_matplotlib_the_command_writes_the_table_of_effects(

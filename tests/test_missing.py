@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from grngc_fast import GRNGC, InputError, evaluate, gradient_l1, lambda_path
 from grngc_fast.cli import main
-from grngc_fast.datasets import lorenz96
+from grngc_fast.datasets import lorenz96, read_table
 from grngc_fast.distributed import World
 from grngc_fast.errors import DataWarning
 from grngc_fast.kernels.small_networks import Networks, TileTrainer, forecast_and_jacobian, loss, train
@@ -371,7 +373,7 @@ def test_masked_values_are_missing_ones():
 
 
 def test_gaps_hardly_change_what_is_found():
-    data = lorenz96(6, 400, seed=0)
+    data = lorenz96(5, 300, seed=0)
     X = with_gaps(np.array(data.X), 0.03)
     for model, missing in (("mlp", "drop"), ("sets", "interpolate"), ("auto", "interpolate")):
         found = GRNGC(model, missing=missing, random_state=0).fit(X)
@@ -392,6 +394,30 @@ def test_a_series_that_is_only_forecast_leaves_no_window_out(caplog):
         == f"{n_missing - at_first} of 398 targets of the other windows are not known and have no loss"
     )
     assert found.scores_[0].argmax() == 0
+
+
+def test_a_number_that_marks_missing_values_is_told_with_the_way_out(tmp_path, capsys):
+    x = pd.DataFrame(coupled(), columns=list("abcde"))
+    x.loc[[3, 9], "b"] = -999
+    quick = {**QUICK, "max_steps": 2, "lam": 0.1}
+    with pytest.warns(
+        DataWarning, match="series 'b' holds -999, far from its other values; .* put NaN in its place and"
+    ):
+        GRNGC(**quick).fit(x)
+    x.to_csv(tmp_path / "x.csv", index=False)
+    with pytest.warns(DataWarning, match=r"series 'b' holds -999, .* pass missing_values=\['-999'\]$"):
+        GRNGC(**quick).fit(read_table(tmp_path / "x.csv"))
+    command = ["fit", str(tmp_path / "x.csv"), "--quiet", "--max-steps", "2", "--lam", "0.1", "--out"]
+    assert main([*command, str(tmp_path / "one")]) == 0
+    told = capsys.readouterr().err
+    assert told.count("holds -999") == 1 and told.count("pass --missing-value='-999'") == 1
+    main([*command, str(tmp_path / "two"), "--missing-value=-999", "--missing", "interpolate"])
+    assert "holds -999" not in capsys.readouterr().err
+    # Not far from others, or no such number: a value.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        GRNGC(**quick).fit(coupled() * 100 - 999)
+        GRNGC(**quick).fit(x.replace(-999, -25.0))
 
 
 def test_forecasts_stay_where_they_belong():

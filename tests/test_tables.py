@@ -170,6 +170,36 @@ def test_files_that_need_a_package_name_the_extra(tmp_path: Path, monkeypatch: p
             read_table(write(tmp_path, f"t.{suffix}", "PAR1"))
 
 
+@pytest.mark.parametrize(("suffix", "engine", "package"), [("xls", "xlrd", "xlrd"), ("ods", "odf", "odfpy")])
+def test_workbooks_of_other_kinds_name_their_package_and_a_way_without(
+    suffix: str, engine: str, package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, engine, None)
+    with pytest.raises(InputError, match=rf"needs {engine}: pip install {package}, or save the sheet as XLSX or CSV$"):
+        read_table(write(tmp_path, f"t.{suffix}", "PK"))
+
+
+@pytest.mark.parametrize(
+    ("below", "unit"),
+    [("unit,,h,h,h,h", "h"), (",,[min],[min],[min],[min]", "min"), ("unit,,Days,Days,Days,Days", "days")],
+)
+def test_a_unit_below_the_times_of_series_in_rows_is_theirs(below: str, unit: str, tmp_path: Path) -> None:
+    text = f"gene,what,0,2,4,6\n{below}\na,x,1,2,3,5\nb,y,3,2,1,7\nc,z,1,0,1,1\n"
+    table = read_table(write(tmp_path, "t.csv", text), transpose=True)
+    assert table.names == NAMES
+    assert table.trajectories[0].T.tolist() == [[1, 2, 3, 5], [3, 2, 1, 7], [1, 0, 1, 1]]
+    assert table.reading is not None and table.reading.time is not None
+    assert (table.reading.time.step, table.reading.time.unit) == (2.0, unit)
+    assert f"line 2 below the header, with {below!r}, was taken for units" in table.reading.notes
+
+
+def test_other_text_below_the_times_is_named(tmp_path: Path) -> None:
+    rows = "a,1,2,3,5\nb,3,2,1,7\nc,1,0,1,1\n"
+    for below in ("strain,wt,wt,mut,mut", "unit,h,h,min,min"):
+        with pytest.raises(InputError, match=r"line 2: series '(strain|unit)' has the text '(wt|h)' where a number is"):
+            read_table(write(tmp_path, "t.csv", f"gene,0,2,4,6\n{below}\n{rows}"), transpose=True)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

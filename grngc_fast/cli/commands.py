@@ -25,6 +25,7 @@ from ..planning.path import lambda_path
 from ..planning.resumption import recorded_random_state
 from ..series import SeriesTable, candidate_edges
 from ..series.summary import summarise
+from .asked_effects import named_effects
 from .inspection import inspected
 from .reading import read
 from .report import Report, check_report
@@ -285,11 +286,12 @@ def _fit_and_write(
 
 def _named_effects(args: argparse.Namespace, table: SeriesTable) -> list[tuple[str, str]]:
     """Pairs (cause, effect) that --effects names; refused before the fit if it will not consider them."""
-    if not isinstance(args.effects, list):
+    if not isinstance(args.effects, str):
         return []
+    pairs = named_effects(args.effects, table.names)
     chosen: dict[str, Any] = {name: getattr(args, name, None) for name in ("regulators", "targets", "candidates")}
-    candidate_edges(table.names, **chosen).places(args.effects, table.names, "--effects")
-    return list(args.effects)
+    candidate_edges(table.names, **chosen).places(pairs, table.names, "--effects")
+    return pairs
 
 
 def _print_edges(graph: CausalGraph | SparseCausalGraph, selection: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from ..models import options_of
 from ..planning import MODELS, RANKINGS
 from ..series.missing import MISSING
 from . import commands
+from .asked_effects import asked_effects
 from .reading import add_reading_options, named_value
 
 # Edges whose effects are written where it is not said how many.
@@ -143,18 +144,6 @@ def _models(text: str) -> str | list[str]:
     return names[0] if len(names) == 1 else names
 
 
-def _effects(text: str) -> int | list[tuple[str, str]]:
-    """K, or CAUSE:EFFECT,..."""
-    if text.isdecimal() and int(text) > 0:
-        return int(text)
-    pairs = [tuple(name.strip() for name in pair.split(":")) for pair in text.split(",")]
-    if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of edges, nor of the form CAUSE:EFFECT,CAUSE:EFFECT"
-        )
-    return [(pair[0], pair[1]) for pair in pairs]
-
-
 def _add_output(parser: argparse.ArgumentParser, default: Path | None) -> None:
     text = "folder for the results" + (f" ({default})" if default else "")
     parser.add_argument("--out", type=Path, required=default is None, default=default, metavar="DIR", help=text)
@@ -232,7 +221,7 @@ def _add_fit_options(parser: argparse.ArgumentParser, on_path: bool = False) -> 
         parser.add_argument(
             "--effects",
             nargs="?",
-            type=_effects,
+            type=asked_effects,
             const=SHOWN_EFFECTS,
             metavar="K or CAUSE:EFFECT,...",
             help="write how the forecast changes with the cause, of the K strongest edges or of these"

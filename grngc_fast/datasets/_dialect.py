@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ..series.time_names import are_years, may_number_rows, may_say_time
+from ..series.time_values import UNIT_SECONDS
 from ._lines import is_number, is_text, split_cells
 
 _IDENTIFIERS = frozenset({"entrez_gene_id", "entrezid", "entrez", "gene_id", "geneid", "description"})
@@ -100,6 +101,20 @@ def with_units(head: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list
         return [first[0], *names[1:]], 2
     # in front of the levels pandas writes their names
     return (["", *names[1:]] if names is joined and first[0] == "0" else names), 1
+
+
+def with_unit_of_times(head: Sequence[str], rows: Sequence[Sequence[str]], n_labels: int) -> tuple[list[str], int]:
+    """Of a table with series in rows the header, each time with the unit below it, and how many of the rows are of units.
+
+    These are one unit of time, below every time.
+    """
+    if not _of_units(head, rows):
+        return list(head), 0
+    units = {cell.strip("[]()").lower() for cell in rows[0][n_labels:]}
+    if len(units) > 1 or not units <= UNIT_SECONDS.keys():
+        return list(head), 0
+    unit = units.pop()
+    return [*head[:n_labels], *(f"{time} {unit}" if is_number(time) else time for time in head[n_labels:])], 1
 
 
 def _of_units(head: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

@@ -12,11 +12,13 @@ import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import Frame, is_missing_mark
-from ._dialect import is_header, turned_layout, with_units
+from ._dialect import is_header, turned_layout, with_unit_of_times, with_units
 from ._grid import Grid, series_in_rows, steps_in_rows, with_header_in_place
 from ._lines import is_number
 
 _ENGINES = {".xlsx": "openpyxl", ".xlsm": "openpyxl", ".xls": "xlrd", ".ods": "odf"}
+# What brings an engine that is not installed.
+_PACKAGES = {"openpyxl": '"grngc-fast[io]"', "xlrd": "xlrd", "odf": "odfpy"}
 
 
 def read_sheet_frame(
@@ -48,8 +50,8 @@ def read_sheet_frame(
         has_head = is_header(texts[0], texts[1:6])
     head = texts[0] if has_head else None
     first = int(has_head)
-    if head is not None and not transpose:
-        head, n_units = with_units(head, texts[1:])
+    if head is not None:
+        head, n_units = with_unit_of_times(head, texts[1:], n_labels) if transpose else with_units(head, texts[1:])
         if n_units:
             notes = (
                 *notes,
@@ -100,7 +102,10 @@ def _cells(path: Path, sheet: str | int | None) -> tuple[pd.DataFrame, tuple[str
             named = names[number] if number is not None else None if sheet is None else str(sheet)
             chosen, cells = _first_table(book, names if named is None else [named])
     except ImportError as error:
-        raise InputError(f'reading {path} needs {engine}: pip install "grngc-fast[io]" {engine}') from error
+        other = "CSV" if engine == "openpyxl" else "XLSX or CSV"
+        raise InputError(
+            f"reading {path} needs {engine}: pip install {_PACKAGES[engine]}, or save the sheet as {other}"
+        ) from error
     except InputError:
         raise
     except Exception as error:  # each engine has errors of its own for a broken workbook

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import InputError
 from ..series.frame import Frame
 from ._body import late_commas, read_body
-from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout, with_units
+from ._dialect import Marks, is_header, number_marks, table_delimiter, turned_layout, with_unit_of_times, with_units
 from ._grid import Grid, series_in_rows, steps_in_rows, with_header_in_place
 from ._lines import read_text, split_cells
 from ._source import Row, Source, blank_line, kept_rows
@@ -76,6 +76,7 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
     if first >= len(rows):
         below = "series" if options.transpose else "time step"
         raise InputError(f"{path} holds a header and no values; expected one row per {below} below it")
+    n_units = 0
     if head is not None and first == 1 and not options.transpose:
         end = rows[0].start + len(rows[0].line)
         if text.find("\n" + rows[0].line, end) >= 0:
@@ -88,11 +89,12 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
             rows = [rows[0], *(row for row in rows[1:] if row.line != rows[0].line)]
             cells = [split_cells(row.line, delimiter) for row in rows]
         head, n_units = with_units(head, cells[1:])
-        if n_units:
-            notes.append(
-                f"line {rows[1].number} below the header, with {rows[1].line[:40].strip()!r}, was taken for units"
-            )
-            first += n_units
+    elif head is not None and options.transpose:
+        head, n_units = with_unit_of_times(head, cells[first:], n_labels)
+    if n_units:
+        units = rows[first]
+        notes.append(f"line {units.number} below the header, with {units.line[:40].strip()!r}, was taken for units")
+        first += n_units
     source = Source(path, text, delimiter, comments, rows[first].number, rows[first].start)
     marks = number_marks(cells[first:], delimiter) if options.decimal is None else Marks(options.decimal)
     typed = {0: object} if options.transpose else _kept_as_text(head, cells[first], options.trajectory_column)

@@ -74,7 +74,7 @@ def read_table(
     trajectory_length : time steps of each trajectory; every trajectory found so far is cut after every so many rows.
     transpose : each row is a series (a genes x times table). The first column holds the names; further leading columns of text,
         or of gene identifiers by their header, are left out. A first line whose cells are text or strictly rising numbers (the
-        times) is the header.
+        times) is the header; a row below it of one unit of time belongs to it.
     drop_constant : leave out series that never change, such as genes that are never expressed, instead of refusing them.
     missing : "error" refuses missing values (empty, NA, NaN, null, `.`, `-`, `?`); with "drop" and "interpolate" they stay NaN.
     missing_values : further values that stand for missing ones, such as -999.
@@ -93,8 +93,8 @@ def read_table(
     Raises
     ------
     InputError : a file that is missing, empty or not what its suffix says; text, missing or infinite cells (with series
-        and line); ragged rows; a column of labels among series; times that cannot be read; a trajectory column or length that
-        does not fit; whatever `as_series_table` refuses.
+        and line); ragged rows; a column of labels among series; a table in long format, a row for each value; times that cannot
+        be read; a trajectory column or length that does not fit; whatever `as_series_table` refuses.
 
     Examples
     --------

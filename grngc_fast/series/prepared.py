@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from ..errors import DataWarning, InputError
 from ..row_blocks import row_blocks
 from .candidates import CandidateEdges, candidate_edges
+from .marks import marks_of, told_of_marks
 from .missing import few_windows, missing_counts, refuse_too_many
 from .stationarity import doubt
 from .table import SeriesTable, as_series_table, some
@@ -80,7 +81,7 @@ def prepare(
 ) -> PreparedSeries:
     """Check a table, z-score its series and cut it into windows; the arguments are those of `GRNGC`.
 
-    A `DataWarning` names series that are not stationary.
+    A `DataWarning` names series that are not stationary, and such as hold what looks like a mark of missing values.
 
     Raises
     ------
@@ -89,6 +90,9 @@ def prepare(
     """
     treatment = Treatment(missing, max_gap, difference, detrend)
     table = as_series_table(X, missing=missing)
+    marks = marks_of(table)
+    if marks:
+        warnings.warn(told_of_marks(marks, table.from_file), DataWarning, stacklevel=3)
     edges = candidate_edges(table.names, regulators, targets, candidates, own_past)
     read = np.concatenate([edges.inputs, edges.effects])
     counts = None if missing == "error" else missing_counts(table)

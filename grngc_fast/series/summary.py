@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..row_blocks import BLOCK_ELEMENTS
+from .marks import marks_among, told_of_marks
 from .table import SeriesTable
 
 # Steps that are too few for a rising series to look like the time.
 RISING_STEPS = 5
 # Names of each kind that are kept.
 SHOWN = 20
-# What files write for a missing value, and the least of what fills gaps in files of the atmosphere.
-MARKS = frozenset([-99.0, -999.0, -9999.0, -99999.0, -99.9, -99.99, -999.9, -999.99, 9999.0, 99999.0, 999999.0])
-FILL = 1e20
 # The largest value over the median of a series that is spread over powers of ten.
 WIDE = 100.0
 
@@ -83,12 +81,7 @@ class TableSummary:
         if self.n_rising > len(self.rising):
             texts.append(f"{self.n_rising - len(self.rising)} more series rise at every step")
         if self.marks:
-            name, value = self.marks[0]
-            more = f" and {len(self.marks) - 1} more series" if len(self.marks) > 1 else ""
-            texts.append(
-                f"series {name!r}{more} holds {value:g}, far from its other values; if it stands for a missing one, pass"
-                f" missing_values=['{value:g}']"
-            )
+            texts.append(told_of_marks(self.marks, from_file=True))
         if self.numbered:
             texts.append("every series is named by a number; check which way the table runs, and transpose=True")
         return tuple(texts)
@@ -141,15 +134,7 @@ class _Columns:
 
     def marks(self, names: Sequence[str]) -> list[tuple[str, float]]:
         """(series, value) of the values that look like marks of missing ones."""
-        found = []
-        for k, name in enumerate(names):
-            for value in (self.low[k], self.high[k]):
-                if value in MARKS or value >= FILL:
-                    rest = np.concatenate([part[:, k] for part in self.values])
-                    rest = rest[~np.isnan(rest) & (rest != value)]
-                    if len(rest) and 5 * np.abs(rest).max() < abs(value):
-                        found.append((name, float(value)))
-        return found
+        return marks_among(names, self.low, self.high, lambda k: np.concatenate([part[:, k] for part in self.values]))
 
     def medians(self) -> NDArray[Any]:
         """(width,) of the values that are known; 0 where none is."""

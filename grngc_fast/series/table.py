@@ -53,6 +53,11 @@ class SeriesTable:
         """Time steps over all trajectories."""
         return sum(len(t) for t in self.trajectories)
 
+    @property
+    def from_file(self) -> bool:
+        """Whether it was read from a file."""
+        return self.reading is not None and self.reading.source is not None
+
     def n_pieces_of(self, number: int) -> int:
         """How many trajectories were cut from the one that trajectory `number` was cut from; 1 where it is its own."""
         return 1 if self.origin is None else self.origin.count(self.origin[number])
