@@ -170,6 +170,15 @@ def test_products_of_few_digits_give_the_same_p_values(monkeypatch: pytest.Monke
     np.testing.assert_allclose(np.log(tested()[off]), np.log(exact[off]), rtol=0.01, atol=0.01)
 
 
+def test_progress_is_shown_where_it_is_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    for verbose in (0, 1):
+        found = GRNGC(**QUICK, model="mlp", verbose=verbose).fit(SERIES)
+        found.significance(SERIES)
+        found.stability(SERIES, n_bootstraps=2)
+        shown = capfd.readouterr().err
+        assert ("p-values: 100%" in shown) == ("resampled windows: 100%" in shown) == bool(verbose)
+
+
 def test_orbits_of_one_period_tell_nothing_of_one_another() -> None:
     X = np.random.default_rng(0).random((700, 3))
     # Logistic maps of period 4, started apart, and noise.

@@ -29,22 +29,26 @@ def refitted(
     seed: int,
     world: World | None = None,
     brief: bool = False,
+    verbose: int = 0,
 ) -> nn.Module:
     """Trained on `windows`, of the series of `data`, from weights and an order of windows that `seed` gives.
 
     Torch's own random numbers are the caller's to keep. Processes of the world train one network.
 
-    `brief`: where which inputs matter is asked and not how much, rounds of a search for sets take half of the steps, in .75 of
-    the time. Edges at q = .05 of tanh, square and Lorenz-96, P = 50, 300 steps, 3 draws: .027, .041 and .164 of them false
-    (.047, .019 and .183 by all steps), .940, .650 and .944 of the true ones (.943, .653, .944).
+    Parameters
+    ----------
+    brief : where which inputs matter is asked and not how much, rounds of a search for sets take half of the steps, in .75 of the
+        time. Edges at q = .05 of tanh, square and Lorenz-96, P = 50, 300 steps, 3 draws: .027, .041 and .164 of them false
+        (.047, .019 and .183 by all steps), .940, .650 and .944 of the true ones (.943, .653, .944).
+    verbose : 1 shows progress bars.
     """
     world = World() if world is None else world
     part, generator, network = _fresh(plan, options, data, windows, seed, world)
     training = plan.training_options(options)
     before = start_network(
-        network, plan, part, windows.split(training.validation_fraction)[0], seed, world, brief=brief
+        network, plan, part, windows.split(training.validation_fraction)[0], seed, world, verbose, brief
     )
-    train(network, windows, training, generator, world=world, history=before)
+    train(network, windows, training, generator, verbose, world=world, history=before)
     return network
 
 

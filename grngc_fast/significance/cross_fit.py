@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from tqdm.auto import tqdm
 
 from ..distributed import World
 from ..errors import InputError
@@ -67,7 +68,9 @@ def edge_p_values(
     found = [_found_on(plan, options, data, half, seed, world) for half in halves]
     rows = world.share(torch.arange(data.edges.n_effects))
     # What is found on one half is held against the other.
-    tested = _tested(data, halves, found[::-1], rows)
+    hidden = options.verbose < 1 or world.rank > 0
+    with tqdm(total=len(rows), desc="p-values", unit=" targets", disable=hidden, dynamic_ncols=True) as bar:
+        tested = _tested(data, halves, found[::-1], rows, bar.update)
     p = world.assemble(tested, rows, data.edges.n_effects).numpy()
     return PValues(_of_pairs(p, data), {"method": "cross-fitted score tests", **_settings(data, halves)})
 
@@ -75,7 +78,7 @@ def edge_p_values(
 def _found_on(
     plan: Plan, options: FitOptions, data: PreparedSeries, windows: Windows, seed: int, world: World
 ) -> Strongest:
-    network = refitted(plan, options, data, windows, seed, world, brief=True)
+    network = refitted(plan, options, data, windows, seed, world, brief=True, verbose=options.verbose)
     edges, n_lags = data.edges, windows.n_lags
     count = most_inputs(len(windows))
     size = 4 * edges.n_effects * edges.n_causes * n_lags
@@ -109,8 +112,14 @@ def _kept(graph: SparseCausalGraph, n_series: int, count: int) -> Strongest:
     return [tuple(inputs) for inputs in found]
 
 
-def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Strongest], rows: Tensor) -> Tensor:
-    """(n, C) p-values of some targets."""
+def _tested(
+    data: PreparedSeries,
+    halves: Sequence[Windows],
+    found: Sequence[Strongest],
+    rows: Tensor,
+    stepped: Callable[[int], object] = int,
+) -> Tensor:
+    """(n, C) p-values of some targets; `stepped` is called with how many more are done."""
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
     sizes = [n_lags * count for count in _group_sizes(n_lags)]
     inputs = [HalfInputs.of(half, n_causes) for half in halves]
@@ -123,7 +132,9 @@ def _tested(data: PreparedSeries, halves: Sequence[Windows], found: Sequence[Str
             pairs = zip(targets[k], targets[1 - k], numbers, strict=True)
             known = [_explained(inputs[k], here, inputs[1 - k], there, strongest[i]) for here, there, i in pairs]
             parts.append(scores(inputs[k], known))
-        return p_values(parts[0] + parts[1], sizes).cpu()
+        of_some = p_values(parts[0] + parts[1], sizes).cpu()
+        stepped(len(some))
+        return of_some
 
     tiles = in_threads(work, list(rows.split(tile)), data.windows.steps.device)
     return torch.cat([torch.ones(0, n_causes, dtype=torch.float64), *tiles])

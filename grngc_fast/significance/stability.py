@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from ..distributed import World
 from ..errors import InputError
@@ -57,7 +58,11 @@ def stability(
     windows = [data.windows.resampled(generator) if n_bootstraps else data.windows for _ in range(max(1, n_bootstraps))]
     draws = [(own, seed + 1 + number) for number, own in enumerate(own for own in windows for _ in range(n_seeds))]
     frequency, total, squares = (np.zeros(graph.shape) for _ in range(3))
-    for (own, weights), network in zip(draws, refitted_together(plan, options, data, draws, world), strict=True):
+    fits = zip(draws, refitted_together(plan, options, data, draws, world), strict=True)
+    hidden = options.verbose < 1 or world.rank > 0
+    for (own, weights), network in tqdm(
+        fits, "resampled windows", len(draws), unit=" fits", disable=hidden, dynamic_ncols=True
+    ):
         drawn = PreparedSeries(data.table, data.scaler, data.edges, own)
         generator = torch.Generator().manual_seed(weights)
         found = score_graph(*scored_part(network, drawn), data.effects, data.causes, scoring, generator, {}, world)
