@@ -3,7 +3,8 @@
     python -m benchmarks gpu --out benchmarks/results
 
 Correct first, in several processes at once, which also compiles: ragged shapes of every layout of the op, the spline kernels,
-small networks, and the penalty of every forecaster, against float64; at full size the identities <a, da> = <b, db> = value.
+small networks, score tests, and the penalty of every forecaster, against float64; at full size the identities
+<a, da> = <b, db> = value.
 Then, for each regime and precision: value and both gradients by the kernels, by the tiled path on the same GPU, and by torch
 with the product stored (eager and compiled); the rate of one large product at the same precision; peak memory over inputs plus
 gradients; the time of each kernel. Last a penalty step of each network against the published loop, and whole fits on the GPU
@@ -31,7 +32,7 @@ import torch
 from grngc_fast.kernels import PRECISIONS
 
 from ..results import Row, circumstances
-from . import by_kernel, fits, networks, op_checks, op_times, small_networks, splines
+from . import by_kernel, fits, networks, op_checks, op_times, small_networks, splines, trust
 from .cases import CASES, TINY
 
 # Processes that check: each compiles kernels that the others do not.
@@ -111,6 +112,7 @@ def checks(device: str, precisions: list[str]) -> list[Callable[[], str]]:
     if device != "cpu":
         sizes += ((200, 64, 16, 16, 20), (40, 64, 96, 64, 32))
     found += [partial(small_networks.check_one, size, device) for size in sizes]
+    found.append(partial(trust.check_one, device))
     return found + [partial(networks.check_one, name, device) for name in networks.NETWORKS]
 
 
@@ -162,5 +164,6 @@ def measurements(
         *((f"fits of {p} series", partial(fits.fits, both, p, t)) for p, t in sizes),
         *((f"by kernel: {c}", partial(by_kernel.times, c, main, device)) for c in cases if c.leads),
         ("penalty steps", partial(networks.steps, device, networks_sizes)),
+        ("p-values", partial(trust.costs, device, 12 if tiny else 1000)),
         ("splines", partial(splines.times, device, spline_sizes)),
     ]
