@@ -22,7 +22,7 @@ QUICK = {"max_steps": 30, "random_state": 0}
 
 @pytest.mark.parametrize("model", ["kan", "lstm", "tcn"])
 def test_defaults_of_every_forecaster_recover_lorenz96(model):
-    data = lorenz96(12, 300, 10.0, seed=0)
+    data = lorenz96(8, 250, 10.0, seed=0)
     found = GRNGC(model=model, random_state=0).fit(data.X)
     assert evaluate(found.scores_, data.truth).auroc >= 0.98
 

@@ -85,25 +85,35 @@ def begun(folder, stop_at, step: int = 23, **options) -> None:
     assert stopped.value.code == 143
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        {},
-        {"model_options": {"dropout": 0.4}},
-        {"early_stopping": True, "patience": 2, "validation_fraction": 0.3, "lam": 0.0, "learning_rate": 0.02},
-        {"model": "kan", "penalty_targets": 2, "model_options": {"grid": 4}},
-        {"model": "lstm", "lags": 2},
-        {"model": own_module(), "hidden": None},
-    ],
-    ids=["mlp", "dropout", "early stopping", "kan", "lstm", "own module"],
-)
+FITS = {
+    "mlp": {},
+    "dropout": {"model_options": {"dropout": 0.4}},
+    "early stopping": {
+        "early_stopping": True,
+        "patience": 2,
+        "validation_fraction": 0.3,
+        "lam": 0.0,
+        "learning_rate": 0.02,
+    },
+    "kan": {"model": "kan", "penalty_targets": 2, "model_options": {"grid": 4}},
+    "lstm": {"model": "lstm", "lags": 2},
+    "own module": {"model": own_module(), "hidden": None},
+}
+
+
+@pytest.fixture(scope="module")
 def uninterrupted(request):
     """Options and the fit of them. Two steps from one evaluation to the next, five batches to a pass."""
-    options = {**SIZE, "max_steps": 100, "batch_size": 16, **request.param}
+    options = {**SIZE, "max_steps": 100, "batch_size": 16, **FITS[request.param]}
     return options, GRNGC(**options).fit(series())
 
 
-@pytest.mark.parametrize("step", [1, 24, 25, -2, -1])
+# Where a run may stand is tried of what evaluations decide on, each kind of network between two of them.
+STOPS = [(kind, step) for kind in ("mlp", "early stopping") for step in (1, 24, 25, -2, -1)]
+STOPS += [(kind, 25) for kind in FITS if kind not in ("mlp", "early stopping")]
+
+
+@pytest.mark.parametrize(("uninterrupted", "step"), STOPS, indirect=["uninterrupted"], scope="module")
 def test_a_fit_that_goes_on_is_the_uninterrupted_one_bit_for_bit(uninterrupted, step, tmp_path, stop_at):
     options, whole = uninterrupted
     steps = range(1, whole.history_.step[-1] + 1)

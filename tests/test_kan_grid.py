@@ -41,8 +41,14 @@ def nothing_trained(monkeypatch):
     monkeypatch.setattr(kan_grid, "train", lambda *given, **named: pytest.fail("something was trained"))
 
 
-def test_few_windows_of_a_linear_process_take_the_coarse_grid():
-    found = chosen(driven(60, n_series=4))
+@pytest.fixture(scope="module")
+def of_few() -> dict:
+    """Sixty steps of a linear process."""
+    return chosen(driven(60))
+
+
+def test_few_windows_of_a_linear_process_take_the_coarse_grid(of_few):
+    found = of_few
     assert found["grid"] == COARSE
     (_, coarse), (_, fine) = found["tried"]
     assert coarse - fine <= found["margin"]
@@ -55,9 +61,10 @@ def test_waves_that_the_coarse_grid_cannot_follow_take_the_fine_one():
     assert coarse - fine > found["margin"] > 0
 
 
-def test_what_is_tried_is_what_early_stopping_finds():
+def test_what_is_tried_is_what_early_stopping_finds(of_few):
     X, held_out = driven(60), {"early_stopping": True, "validation_fraction": kan_grid.HELD_OUT}
-    for grid, error in chosen(X)["tried"]:
+    assert [grid for grid, _ in of_few["tried"]] == [COARSE, FINE]
+    for grid, error in of_few["tried"]:
         options = {"model_options": {"grid": grid, "grid_range": GRID_RANGE}}
         history = GRNGC(**SIZE, **held_out, **options).fit(X).history_
         assert min(history.validation) < history.validation[-1]

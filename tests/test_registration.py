@@ -18,8 +18,10 @@ def flat(layout: str, dtype: torch.dtype) -> tuple[Tensor | None, ...]:
     )
 
 
-@pytest.mark.parametrize("layout", ["plain", "scale and bias", "batch of a", "batch of both, bias"])
-@pytest.mark.parametrize("unit_weights", [True, False])
+@pytest.mark.parametrize(
+    ("layout", "unit_weights"),
+    [("plain", True), ("scale and bias", False), ("batch of a", False), ("batch of both, bias", True)],
+)
 def test_opcheck(layout, unit_weights):
     given = flat(layout, torch.float64)
     needs = [x is not None for x in given]

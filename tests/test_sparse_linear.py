@@ -157,10 +157,10 @@ def test_a_constant_target_has_an_intercept_alone():
 
 @pytest.mark.parametrize("share", [0.2, 0.01])
 def test_another_start_ends_at_the_same_weights(share):
-    x, y = problem(200, 120, 5, correlation=0.3, density=0.5)
+    x, y = problem(100, 60, 3, correlation=0.3, density=0.5)
     lam = share * lam_max(x, y)
     cold = sparse_linear(x, y, lam, **EXACT)
-    for start in (sparse_linear(x, y, 0.3 * lam).weight, torch.randn(5, 120, dtype=torch.float64)):
+    for start in (sparse_linear(x, y, 0.3 * lam).weight, torch.randn(3, 60, dtype=torch.float64)):
         before = start.clone()
         warm = sparse_linear(x, y, lam, start=start, **EXACT)
         assert torch.equal(start, before)

@@ -5,6 +5,7 @@ Every launch writes into memory full of NaN, so that an entry left unwritten can
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 import pytest
@@ -64,14 +65,17 @@ def mask_of(m: int, q: int, device: str = "cpu") -> Tensor:
     return mask.to(device)
 
 
+def either(usual: Iterable[tuple], every: Iterable[tuple]) -> list:
+    """The usual cases, in which each value is there, and slowly all others."""
+    usual = list(usual)
+    return [*usual, *(pytest.param(*case, marks=pytest.mark.slow) for case in every if case not in usual)]
+
+
 # Without bias and scale each batch element by itself and no mask, with one of them the sum of all and a mask.
 USUAL = [("sum" if "bias" in name or "scale" in name else "none", name) for name in LAYOUTS]
-OTHERS = [
-    pytest.param(*pair, marks=pytest.mark.slow) for pair in product(("none", "sum"), LAYOUTS) if pair not in USUAL
-]
 
 
-@pytest.mark.parametrize(("reduction", "layout"), [*USUAL, *OTHERS])
+@pytest.mark.parametrize(("reduction", "layout"), either(USUAL, product(("none", "sum"), LAYOUTS)))
 def test_value_and_gradients(layout, reduction, kernel):
     given = single(operands(layout, (33, 20, 17)))
     mask = mask_of(33, 17, DEVICE) if reduction == "sum" else None
@@ -82,21 +86,19 @@ def test_value_and_gradients(layout, reduction, kernel):
     assert_close(found, truth, TOLERANCE)
 
 
-@pytest.mark.parametrize(
-    "size",
-    [
-        (1, 1, 1),
-        (7, 3, 63),
-        (63, 129, 7),
-        (65, 1, 65),
-        (2, 17, 129),
-        # Larger than a tile of any configuration, and several steps of depth: what a GPU wants to be shown.
-        pytest.param((129, 1, 65), marks=pytest.mark.slow),
-        pytest.param((2, 64, 300), marks=pytest.mark.slow),
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("layout", ["plain", "scale"])
+SIZES = [
+    ((1, 1, 1), "scale"),
+    ((7, 3, 63), "plain"),
+    ((63, 129, 7), "plain"),
+    ((65, 1, 65), "scale"),
+    ((2, 17, 129), "scale"),
+]
+# Larger than a tile of any configuration, and several steps of depth: what a GPU wants to be shown.
+LARGE = [(129, 1, 65), (2, 64, 300)]
+EVERY_SIZE = product([*(size for size, _ in SIZES), *LARGE], ("plain", "scale"))
+
+
+@pytest.mark.parametrize(("size", "layout"), either(SIZES, EVERY_SIZE), ids=str)
 def test_ragged_sizes(size, layout, kernel):
     given = single(operands(layout, size))
     found = value_and_gradients(given, backend="triton", precision="highest")
@@ -190,8 +192,12 @@ def test_strides_and_half_precision_operands(kernel):
     assert_close(grads, truth[1:], 2**-8)
 
 
-@pytest.mark.parametrize("layout", ["plain", "scale and bias", "batch of both, bias", "batch of a"])
-@pytest.mark.parametrize("masked", [False, True])
+CHUNKED = [("plain", True), ("scale and bias", False), ("batch of both, bias", True), ("batch of a", False)]
+
+
+@pytest.mark.parametrize(
+    ("layout", "masked"), either(CHUNKED, product((layout for layout, _ in CHUNKED), (False, True)))
+)
 def test_chunks_of_windows_rows_and_terms_add_up(layout, masked, monkeypatch, kernel):
     for module, name in (
         (wide, "SIGN_BYTES"),
@@ -215,8 +221,10 @@ def test_the_same_twice(kernel):
     assert all(torch.equal(f, s) for f, s in zip(first, second, strict=True))
 
 
-@pytest.mark.parametrize("layout", ["plain", "bias", "scale and bias", "batch of a", "batch of both"])
-@pytest.mark.parametrize("masked", [False, True])
+SCORED = [("plain", True), ("bias", True), ("scale and bias", False), ("batch of a", False), ("batch of both", True)]
+
+
+@pytest.mark.parametrize(("layout", "masked"), either(SCORED, product((layout for layout, _ in SCORED), (False, True))))
 def test_scores(layout, masked, monkeypatch):
     given = {k: None if x is None else x.detach() for k, x in single(operands(layout, (33, 20, 17))).items()}
     mask = mask_of(33, 17, DEVICE) if masked else None
