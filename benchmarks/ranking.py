@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import Dataset, gene_network, var
-from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, gather
+from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, WEIGHTS_OF_MANY, gather
 from grngc_fast.series import as_series_table, prepare
 
 from .accuracy import DATA, Case, cases
@@ -79,6 +79,7 @@ def _less(name: str) -> dict[str, float]:
 RULES = {
     "gradients": Rule({"gradients": 1}, False),
     "inclusion": Rule({"inclusion": 1}, False),
+    "conditional": Rule({"conditional": 1}, False),
     "pairwise": Rule({"pairwise": 1}, False),
     "association": Rule({"association": 1}, False),
     "the same step": Rule({"same_step": 1}, False),
@@ -90,6 +91,7 @@ RULES = {
     "equal weights": Rule(dict.fromkeys(WEIGHTS, 1)),
     "all": Rule(WEIGHTS),
     "all, of few": Rule(WEIGHTS_OF_FEW),
+    "all, of many": Rule(WEIGHTS_OF_MANY),
     "default": Rule(None),
 }
 METRICS = ("AUROC", "AUPRC")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,17 +97,18 @@ def test_association_is_the_correlation_with_the_next_value() -> None:
     np.testing.assert_allclose(found, np.abs(np.corrcoef(x[1:].T, x[:-1].T)[:6, 6:]), atol=1e-5)
 
 
-def enumerated(windows: Windows, effect: int) -> np.ndarray:
-    """(Q,) log odds by least squares over all sets of at most two inputs."""
+def enumerated(windows: Windows, effect: int, known: Sequence[int] = ()) -> np.ndarray:
+    """(Q,) log odds by least squares over all sets of at most two inputs beside the own past and others that are known."""
     x, y = windows.columns().double().numpy(), windows.targets().double().numpy()[:, effect]
     x, y = x[~np.isnan(y)], y[~np.isnan(y)]
-    past, n = x[:, [effect]], len(y)
-    left, rest = residual(y, past), [j for j in range(x.shape[1]) if j != effect]
+    past, n = x[:, [effect, *known]], len(y)
+    left, rest = residual(y, past), [j for j in range(x.shape[1]) if j not in (effect, *known)]
     weight = {}
     for size in (0, 1, 2):
         for some in itertools.combinations(rest, size):
             r2 = 1 - (residual(y, np.column_stack([past, x[:, some]])) ** 2).sum() / (left**2).sum()
-            evidence = (n - 2 - size) / 2 * math.log1p(n) - (n - 2) / 2 * math.log1p(n * (1 - r2))
+            freedom = n - 2 - len(known)
+            evidence = (freedom - size) / 2 * math.log1p(n) - freedom / 2 * math.log1p(n * (1 - r2))
             weight[some] = math.exp(evidence - size * math.log(len(rest)))
     odds = np.full(x.shape[1], -math.inf)
     for j in rest:

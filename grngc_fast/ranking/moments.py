@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -82,6 +82,21 @@ class Moments:
     def n_inputs(self) -> int:
         return len(self.inputs)
 
+    def beside(self, rows: Tensor, columns: Tensor) -> Moments:
+        """Of some targets (n,), of which further inputs (n, K) are known as their own past is; targets known in all windows."""
+        cross = self.past[rows].gather(2, columns[:, None, :].expand(-1, self.own.shape[1], -1))
+        square = torch.cat([self.square[rows], cross], 2)
+        further = torch.cat([cross.mT, self.inputs[columns[:, :, None], columns[:, None, :]]], 2)
+        return replace(
+            self,
+            targets=self.targets[rows],
+            known=self.known[rows],
+            own=torch.cat([self.own[rows], columns], 1),
+            past=torch.cat([self.past[rows], self.inputs[columns]], 1),
+            square=torch.cat([square, further], 1),
+            along=torch.cat([self.along[rows], self.targets[rows].gather(1, columns)], 1),
+        )
+
     def given_own_past(self, rows: Tensor) -> Partial:
         """Of some targets (n,)."""
         own, past, along = self.own[rows], self.past[rows], self.along[rows]
@@ -91,7 +106,7 @@ class Moments:
         left = (1 - (past * weights).sum(1)).clamp_min(LEAST_LEFT)
         target_left = (1 - (along * shares).sum(1)).clamp_min(LEAST_LEFT)
         partial = (self.targets[rows] - (past * shares[:, :, None]).sum(1)) / (left * target_left[:, None]).sqrt()
-        is_own = torch.zeros_like(left, dtype=torch.bool).scatter_(1, own.clamp_min(0), own >= 0)
+        is_own = torch.zeros_like(left).scatter_reduce_(1, own.clamp_min(0), (own >= 0).to(left), "amax").bool()
         partial = partial.clamp(-1 + LEAST_LEFT, 1 - LEAST_LEFT).masked_fill(is_own, 0.0)
         at = None if self.there is None else self.there[rows]
         return Partial(partial, is_own, past, weights, left, self.inputs, self.columns, at)

@@ -14,16 +14,17 @@ from torch import Tensor, nn
 from ..graph import CausalGraph
 from ..planning import FitOptions, Plan
 from ..scoring import Graph
-from ..series import CandidateEdges, PreparedSeries
+from ..series import CandidateEdges, PreparedSeries, Windows
 from . import evidence
 from .causes import CausePrior, variance_by_chance
 from .combination import Array, combined, placed_evidence
+from .conditional import conditional
 from .innovations import given_own_past
 from .lags import at_ranked_lags
 from .moments import Moments
 from .outside import with_outside
 from .rescored import by_lag, rescored
-from .rule import described, few, gradients_alone, saturated
+from .rule import described, few, gradients_alone, many, saturated
 from .same_step import SameStep
 
 # AUROC / AUPRC of inclusion once, and twice: simulated networks of 100 genes with uneven out-degrees .802 / .220, .806 / .223,
@@ -33,6 +34,10 @@ WEIGHTS = {"gradients": 1.0, "inclusion": 2.0, "pairwise": 1.0}
 # DREAM and measured ones .651 / .427, .670 / .433. A forest on lagged values beside them: .619 / .398, .683 / .435; only where it
 # forecasts held-out trajectories a tenth better than the own past, 6 of 99 simulated and 5 of 14: +.022 / +.009, +.032 / +.040.
 WEIGHTS_OF_FEW = {"gradients": 1.0, "inclusion": 1.0, "pairwise": 1.0, "association": 1.0}
+# AUROC / AUPRC by the weights of any number of inputs, and by these: 95 simulated systems of 5 to 15 series and 250 to 10,000
+# windows (autoregressions, genes, imaging) .825 / .638, .842 / .656, with pairwise evidence besides .843 / .652; 36 of more clear
+# causes than two .764 / .594 by gradients, .776 / .609; pooled NetSim 3 .972 / .788, .980 / .817.
+WEIGHTS_OF_MANY = {"gradients": 1.0, "conditional": 3.0}
 
 
 def ranked(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan, options: FitOptions) -> Graph:
@@ -64,10 +69,16 @@ def _combined(graph: Graph, network: nn.Module, data: PreparedSeries, plan: Plan
     found = gather(graph, data)
     if found.pairs.sum() < 2:
         return _with_metadata(graph, described("no two pairs to compare"))
-    if saturated(options, found.causes_of_a_target, len(windows)):
+    weights = _weights(windows, n_inputs)
+    if "conditional" not in weights and saturated(options, found.causes_of_a_target, len(windows)):
         return _with_metadata(graph, described("targets have more clear causes than two"))
-    weights = WEIGHTS_OF_FEW if few(n_inputs, len(windows)) else WEIGHTS
     return at_ranked_lags(found.ranked(graph, weights, options.ranking != "evidence"), graph, network, data)
+
+
+def _weights(windows: Windows, n_inputs: int) -> dict[str, float]:
+    if few(n_inputs, len(windows)):
+        return WEIGHTS_OF_FEW
+    return WEIGHTS_OF_MANY if many(n_inputs, len(windows)) and not windows.masked else WEIGHTS
 
 
 class Gathered:
@@ -127,11 +138,13 @@ class Gathered:
         if name == "same_step":
             assert self.same_step.evidence is not None
             return np.repeat(self.same_step.evidence[:, :, None], self._windows.n_lags, axis=2)
-        if name == "inclusion":
-            allowed = torch.from_numpy(np.moveaxis(self.pairs, 2, 1).copy())
-            columns = evidence.inclusion(self._moments, allowed.flatten(1))
-        else:
-            columns = {"pairwise": evidence.pairwise, "association": evidence.association}[name](self._moments)
+        allowed = torch.from_numpy(np.moveaxis(self.pairs, 2, 1).copy()).flatten(1)
+        columns = {
+            "inclusion": lambda: evidence.inclusion(self._moments, allowed),
+            "conditional": lambda: conditional(self._moments, allowed),
+            "pairwise": lambda: evidence.pairwise(self._moments),
+            "association": lambda: evidence.association(self._moments),
+        }[name]()
         found: Array = columns.unflatten(1, (self._windows.n_lags, self._edges.n_causes)).transpose(1, 2).numpy()
         return found
 
