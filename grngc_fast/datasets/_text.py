@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ..errors import InputError
 from ..series.frame import Frame
@@ -41,9 +43,70 @@ class TextOptions:
             raise InputError(f"decimal is {self.decimal!r}; expected '.' or ','")
 
 
+@dataclass(frozen=True)
+class _Top:
+    """What the first rows tell of the layout.
+
+    Attributes
+    ----------
+    text : of the file; a header that is there again is blank.
+    delimiter : None for blanks. comments : what starts a line that is no row.
+    rows, cells : the first rows, without titles above them.
+    head, head_line : cells of the header, None without one, and its line.
+    first : which of the rows is the first below header and units.
+    n_labels : leading columns of labels, where series are in rows.
+    notes : what was said so far.
+    """
+
+    text: str
+    delimiter: str | None
+    comments: tuple[str, ...]
+    rows: list[Row]
+    cells: list[list[str]]
+    head: list[str] | None
+    head_line: int
+    first: int
+    n_labels: int
+    notes: list[str]
+
+
 def read_text_frame(path: Path, options: TextOptions) -> Frame:
     """The frame of a text table."""
     text, warning = read_text(path)
+    top = _top(path, text, options)
+    below = top.rows[top.first]
+    source = Source(path, top.text, top.delimiter, top.comments, below.number, below.start)
+    body, blocks, marks = _cells_below(source, top, options)
+    notes, warned = list(top.notes), [warning] if warning else []
+    if marks.decimal == "," and options.decimal is None:
+        notes.append("decimals are written with a comma")
+    if source.n_comments:
+        marks_of_comments = " or ".join(top.comments)
+        notes.append(f"{source.n_comments} lines between the rows that begin with {marks_of_comments} were left out")
+    if marks.unclear is not None:
+        warned.append(
+            f"{marks.unclear!r} was read with a decimal comma; if the comma marks thousands, pass decimal='.' or write none"
+        )
+    head = top.head
+    if options.transpose and head is not None and len(head) == body.shape[1] - 1:
+        head = ["", *head]
+    grid = with_header_in_place(
+        Grid(
+            str(path),
+            head,
+            top.head_line,
+            body,
+            source.line,
+            source.written,
+            blocks=blocks,
+            notes=tuple(notes),
+            warnings=tuple(warned),
+        )
+    )
+    return series_in_rows(grid, top.n_labels, options.missing_values) if options.transpose else steps_in_rows(grid)
+
+
+def _top(path: Path, text: str, options: TextOptions) -> _Top:
     comments = ("#", "!") if options.comment is None else (options.comment,) if options.comment else ()
     separator = _SEPARATOR.fullmatch(text[:8].split("\n")[0].strip())
     offset = text.index("\n") + 1 if separator and "\n" in text else 0
@@ -65,7 +128,7 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
         )
     cells = [split_cells(row.line, delimiter) for row in rows]
     head, head_line, first = _header(text, offset, rows, cells, delimiter, comments, options.transpose)
-    n_labels = 1
+    n_labels = n_units = 0
     if options.transpose:
         above = head is not None and head_line != rows[0].number
         has_head, n_labels = turned_layout(
@@ -76,61 +139,41 @@ def read_text_frame(path: Path, options: TextOptions) -> Frame:
     if first >= len(rows):
         below = "series" if options.transpose else "time step"
         raise InputError(f"{path} holds a header and no values; expected one row per {below} below it")
-    n_units = 0
-    if head is not None and first == 1 and not options.transpose:
-        end = rows[0].start + len(rows[0].line)
-        if text.find("\n" + rows[0].line, end) >= 0:
-            # blanks of the same length, so that no place moves; they set trajectories apart
-            again = re.compile(rf"\n{re.escape(rows[0].line)}(?=\n|\Z)")
-            rest, n_again = again.subn(lambda match: "\n" + " " * (len(match[0]) - 1), text[end:])
-            text = text[:end] + rest
-            if n_again:
-                notes.append(f"the header is there {n_again + 1} times, and a trajectory begins below each")
-            rows = [rows[0], *(row for row in rows[1:] if row.line != rows[0].line)]
-            cells = [split_cells(row.line, delimiter) for row in rows]
-        head, n_units = with_units(head, cells[1:])
-    elif head is not None and options.transpose:
+    if head is not None and options.transpose:
         head, n_units = with_unit_of_times(head, cells[first:], n_labels)
+    elif head is not None and first == 1:
+        text, rows = _without_headers_again(text, rows, notes)
+        cells = [split_cells(row.line, delimiter) for row in rows]
+        head, n_units = with_units(head, cells[1:])
     if n_units:
         units = rows[first]
         notes.append(f"line {units.number} below the header, with {units.line[:40].strip()!r}, was taken for units")
-        first += n_units
-    source = Source(path, text, delimiter, comments, rows[first].number, rows[first].start)
-    marks = number_marks(cells[first:], delimiter) if options.decimal is None else Marks(options.decimal)
-    typed = {0: object} if options.transpose else _kept_as_text(head, cells[first], options.trajectory_column)
-    body, blocks = read_body(source, marks, typed, options.missing_values, None if head is None else len(head))
-    if options.decimal is None and marks == Marks():
-        later = late_commas(body)
-        if later:
-            marks = later
-            body, blocks = read_body(source, marks, typed, options.missing_values, None if head is None else len(head))
-    if marks.decimal == "," and options.decimal is None:
-        notes.append("decimals are written with a comma")
-    if source.n_comments:
-        notes.append(
-            f"{source.n_comments} lines between the rows that begin with {' or '.join(comments)} were left out"
-        )
-    warned = [warning] if warning else []
-    if marks.unclear is not None:
-        warned.append(
-            f"{marks.unclear!r} was read with a decimal comma; if the comma marks thousands, pass decimal='.' or write none"
-        )
-    grid = Grid(
-        str(path),
-        head,
-        head_line,
-        body,
-        source.line,
-        source.written,
-        blocks=blocks,
-        notes=tuple(notes),
-        warnings=tuple(warned),
-    )
-    if options.transpose:
-        if head is not None and len(head) == body.shape[1] - 1:
-            grid = replace(grid, head=["", *head])
-        return series_in_rows(with_header_in_place(grid), n_labels, options.missing_values)
-    return steps_in_rows(with_header_in_place(grid))
+    return _Top(text, delimiter, comments, rows, cells, head, head_line, first + n_units, n_labels, notes)
+
+
+def _cells_below(source: Source, top: _Top, options: TextOptions) -> tuple[pd.DataFrame, tuple[int, ...] | None, Marks]:
+    """The cells, the rows of each part between blank lines, and how numbers are written."""
+    first, n_head = top.cells[top.first :], None if top.head is None else len(top.head)
+    marks = number_marks(first, top.delimiter) if options.decimal is None else Marks(options.decimal)
+    typed = {0: object} if options.transpose else _kept_as_text(top.head, first[0], options.trajectory_column)
+    body, blocks = read_body(source, marks, typed, options.missing_values, n_head)
+    later = late_commas(body) if options.decimal is None and marks == Marks() else None
+    if later is None:
+        return body, blocks, marks
+    return *read_body(source, later, typed, options.missing_values, n_head), later
+
+
+def _without_headers_again(text: str, rows: list[Row], notes: list[str]) -> tuple[str, list[Row]]:
+    """The header once: where it is there again are blanks of the same length, so that no place moves, and a part begins."""
+    head = rows[0]
+    end = head.start + len(head.line)
+    if text.find("\n" + head.line, end) < 0:
+        return text, rows
+    again = re.compile(rf"\n{re.escape(head.line)}(?=\n|\Z)")
+    rest, n_again = again.subn(lambda match: "\n" + " " * (len(match[0]) - 1), text[end:])
+    if n_again:
+        notes.append(f"the header is there {n_again + 1} times, and a trajectory begins below each")
+    return text[:end] + rest, [head, *(row for row in rows[1:] if row.line != head.line)]
 
 
 def _without_titles(rows: list[Row], delimiter: str | None, notes: list[str]) -> list[Row]:
