@@ -87,6 +87,11 @@ def test_series_of_such_names_are_series(table: pd.DataFrame) -> None:
     assert as_series_table(table).n_series == len(table.columns) - 1
 
 
+def test_labels_of_rows_are_no_series() -> None:
+    with pytest.raises(InputError, match="X has 1 series"):
+        as_series_table(pd.DataFrame({"time": [0.0, 1.0], "site": ["u", "v"], "x": [1.0, 2.0]}))
+
+
 def test_labels_of_trajectories_are_named_as_such() -> None:
     with pytest.raises(InputError, match=r"'cell' holds labels such as 'u'.*trajectory='cell' if it tells"):
         as_series_table(pd.concat([WIDE[["time", "a", "b"]].assign(cell=cell) for cell in "uv"]))
