@@ -48,7 +48,7 @@ def test_scores_are_those_of_regressions_without_the_cause_tested(n_lags: int) -
     half = HalfInputs.of(windows, 5)
     y = torch.as_tensor(rng.standard_normal(90))
     past = half.standard.T[::5]
-    known = condition(half, (1, 3), Target(y, past, half.ranks[:, 0]), range(16))
+    known = condition(half, (1, 3), Target(y, past, half.ranks[:, 0]), range(9))
     partners = torch.stack([past[0], half.standard[:, 3]])
     assert known.reads.any(0).tolist() == [False, True, False, True, False] and known.reads[:, 1].sum() > 1
     y[[4, 50]] = torch.nan
@@ -82,7 +82,7 @@ def test_a_feature_that_the_condition_spans_tells_nothing() -> None:
     half = HalfInputs.of(Windows.from_trajectories([X], 1), 3)
     y = torch.as_tensor(rng.standard_normal(100)) + half.standard[:, 1]
     partner = half.standard.T[:1]
-    known = condition(half, (1,), Target(y, partner, half.ranks[:, 0]), range(6))
+    known = condition(half, (1,), Target(y, partner, half.ranks[:, 0]), range(4))
     found = scores(half, [Explained.by(known, y, partner, [1])])
     assert found.covariance[0, 0, 0, 2] == 0 and found.covariance[0, 0, 0, 1] > 0
     # All of its features are left but those that the condition holds.

@@ -55,13 +55,13 @@ def ranked_functions(half: HalfInputs, members: Sequence[int], target: Target) -
     ----------
     half : that the members were found on, and `target` on it.
     """
-    linear = _linear(half, members, target)
-    count = most_functions(target.n_windows) - len(linear)
+    always = _always(half, members, target)
+    count = most_functions(target.n_windows) - len(always)
     every = range(_count(len(members)))
-    rows = torch.cat([linear, target.y.nan_to_num()[None], _values(half, members, target, every)])
+    rows = torch.cat([always, target.y.nan_to_num()[None], _values(half, members, target, every)])
     if target.n_windows < len(target.y):
         rows = rows * ~target.y.isnan()
-    return pursued(rows @ rows.T, len(linear), count)
+    return pursued(rows @ rows.T, len(always), count)
 
 
 def condition(half: HalfInputs, members: Sequence[int], target: Target, order: Sequence[int]) -> Condition:
@@ -72,22 +72,27 @@ def condition(half: HalfInputs, members: Sequence[int], target: Target, order: S
     members : inputs, the most important first. target : its own past is always read.
     order : of the functions, see `ranked_functions`.
     """
-    at, n_lags = list(members), len(target.past)
-    linear = _linear(half, members, target)
-    chosen = sorted(order[: max(0, most_functions(len(target.y)) - len(linear))])
-    functions = torch.cat([linear, _values(half, members, target, chosen)])
+    at, always = list(members), _always(half, members, target)
+    chosen = sorted(order[: max(0, most_functions(len(target.y)) - len(always))])
+    functions = torch.cat([always, _values(half, members, target, chosen)])
     products, cosines = _candidates(len(at))
     every = [*products, *((place,) for place, _ in cosines)]
     places = [(k,) for k in range(1, 1 + len(at))] + [every[number] for number in chosen]
     reads = torch.zeros(len(functions), half.n_series, dtype=torch.bool)
-    for row, some in enumerate(places, 1 + n_lags):
+    for row, some in enumerate(places, len(always) - len(at)):
         reads[row, [at[k - 1] % half.n_series for k in some if k]] = True
     return Condition(functions.T, reads.to(functions.device))
 
 
-def _linear(half: HalfInputs, members: Sequence[int], target: Target) -> Tensor:
-    """(1 + L + n, N)."""
-    return torch.cat([torch.ones_like(target.past[:1]), target.past, half.standard.T[list(members)]])
+def _always(half: HalfInputs, members: Sequence[int], target: Target) -> Tensor:
+    """(K, N): 1, the own past, curves of its latest, and the members as they are.
+
+    Curves of the own past are not left to be chosen: beside a member that moves with the target they would not be, and are what
+    takes its place where it is left out.
+    """
+    latest, angle = target.past[:1], torch.pi * target.rank
+    curves = torch.stack([latest[0].square(), *(torch.cos(f * angle) for f in FREQUENCIES)])
+    return torch.cat([torch.ones_like(latest), target.past, curves, half.standard.T[list(members)]])
 
 
 def _values(half: HalfInputs, members: Sequence[int], target: Target, chosen: Sequence[int]) -> Tensor:
@@ -106,9 +111,9 @@ def _values(half: HalfInputs, members: Sequence[int], target: Target, chosen: Se
 @cache
 def _candidates(n_members: int) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
     """Products of two inputs and cosines (input, frequency): input 0 is the latest of the own past, the others are members."""
-    squares = [(place, place) for place in range(1 + n_members)]
+    squares = [(place, place) for place in range(1, 1 + n_members)]
     pairs = [(a, b) for a in range(min(IN_PRODUCTS, 1 + n_members)) for b in range(a)]
-    return (*squares, *pairs), tuple((place, f) for place in range(1 + n_members) for f in FREQUENCIES)
+    return (*squares, *pairs), tuple((place, f) for place in range(1, 1 + n_members) for f in FREQUENCIES)
 
 
 def _count(n_members: int) -> int:

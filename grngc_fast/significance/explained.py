@@ -16,8 +16,8 @@ RIDGE = 1e-9
 REFINED = 3
 # Least unit of a residual.
 LEAST_UNIT = 1e-30
-# Of what a target varies by, less is rounding; of its values, fewer are different where it repeats itself.
-ROUNDING, MOST_REPEATED = 1e-5, 0.8
+# Of what a target varies by, less is told; of its values, to that, fewer are different where it repeats itself.
+ROUNDING, MOST_REPEATED = 1e-3, 0.8
 # Least 1 - h.
 LEAST_FREE = 0.05
 
@@ -65,8 +65,9 @@ class Explained:
             step = torch.cholesky_solve((phi.T @ residual)[:, None], root)[:, 0]
             coefficients, residual = coefficients + step, residual - phi @ step
         unit, size = (residual.square().sum() / n_windows).sqrt().clamp_min(LEAST_UNIT), y[there].std()
-        if unit < ROUNDING * size and len(y[there].unique()) < MOST_REPEATED * n_windows:
-            # Of an orbit that repeats itself rounding does so too, and goes with whatever has its period.
+        different = len((y[there] / (ROUNDING * size)).round().unique()) if unit < ROUNDING * size else n_windows
+        if different < MOST_REPEATED * n_windows:
+            # Of an orbit that repeats itself what is left does so too, and goes with whatever has its period.
             residual, unit = torch.zeros_like(residual), size
         leverage, partners = basis.square().sum(1), partners * there
         found = coefficients / unit, residual / unit
