@@ -2,7 +2,8 @@
 
 Strict AUROC and AUPRC on gene networks drawn anew for each seed, by which the rules were chosen, and on published sets. "default"
 is what a fit gives by itself, gradients alone where its rule says so; every other row is shown whatever that rule says, but for
-the same step, which is evidence only where it has a weight.
+the same step, which is evidence only where it has a weight. Cheap methods stand alone and beside all, as
+kinds that a fit has not.
 """
 
 from __future__ import annotations
@@ -12,15 +13,18 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from grngc_fast import GRNGC, evaluate
 from grngc_fast.datasets import Dataset, gene_network, var
-from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, WEIGHTS_OF_MANY, gather
+from grngc_fast.ranking import WEIGHTS, WEIGHTS_OF_FEW, WEIGHTS_OF_MANY, Gathered, combined, gather
 from grngc_fast.series import as_series_table, prepare
 
 from .accuracy import DATA, Case, cases
 from .accuracy.cases import title_of
+from .peers import PEERS
 from .recorded import Recorded, share
 from .results import Row, of_draws
 
@@ -59,6 +63,7 @@ SIMULATED = {
         _genes("genes-even", "genes P=100 of even out-degrees", 100, 10, hubs=False),
         _genes("genes-long", "genes P=100 R=46", 100, 46, noise=0.1),
         _genes("genes-few", "genes P=8 R=3", 8, 3, mean_regulators=1.2),
+        _genes("genes-few-long", "genes P=8 R=20", 8, 20),
         _slow("slow-1", 1),
         _slow("slow-20", 20),
     )
@@ -76,6 +81,8 @@ def _less(name: str) -> dict[str, float]:
     return {other: weight for other, weight in WEIGHTS.items() if other != name}
 
 
+# Methods that are no kinds of evidence of a fit.
+OTHERS = ("extra trees", "correlation", "ridge VAR")
 RULES = {
     "gradients": Rule({"gradients": 1}, False),
     "inclusion": Rule({"inclusion": 1}, False),
@@ -92,6 +99,8 @@ RULES = {
     "all": Rule(WEIGHTS),
     "all, of few": Rule(WEIGHTS_OF_FEW),
     "all, of many": Rule(WEIGHTS_OF_MANY),
+    **{name: Rule({name: 1}, False) for name in OTHERS},
+    **{f"all, of few, and {name}": Rule({**WEIGHTS_OF_FEW, name: 1}) for name in OTHERS},
     "default": Rule(None),
 }
 METRICS = ("AUROC", "AUPRC")
@@ -129,11 +138,16 @@ def measure(case: Case, seeds: int, rules: list[str]) -> list[Row]:
         fitted = GRNGC(random_state=seed).fit(data.X)
         gradients = dataclasses.replace(fitted.graph_, scores=fitted.gradients_, gradients=None)
         gathered = gather(gradients, prepare(data.X, 1))
+        others = {
+            name: PEERS[name].score(data.X, 1, seed)[:, :, None]
+            for name in OTHERS
+            if any(name in (RULES[rule].weights or ()) for rule in rules)
+        }
         for name in rules:
             weights, causes = RULES[name]
-            if not all(gathered.has(kind) for kind in weights or ()):
+            if not all(kind in others or gathered.has(kind) for kind in weights or ()):
                 continue
-            scores = fitted.scores_ if weights is None else gathered.scores(weights, causes)[:, :, 0]
+            scores = fitted.scores_ if weights is None else _scores(gathered, others, weights, causes)
             found = evaluate(scores, data.truth)
             areas[name].append((found.auroc, found.auprc))
     size = {"P": len(data.names), "L": 1, "H": 0, "N": sum(len(part) - 1 for part in data.trajectories)}
@@ -143,6 +157,14 @@ def measure(case: Case, seeds: int, rules: list[str]) -> list[Row]:
         print(f"{own[0].method}: AUROC {own[0].value:.4f} AUPRC {own[1].value:.4f}", flush=True)
         rows += own
     return rows
+
+
+def _scores(
+    gathered: Gathered, others: Mapping[str, NDArray[Any]], weights: Mapping[str, float], causes: bool
+) -> NDArray[Any]:
+    members = [others[name] if name in others else gathered.member(name) for name in weights]
+    log_odds = gathered.causes.log_odds.numpy() * causes
+    return combined(members, list(weights.values()), log_odds, gathered.pairs)[:, :, 0]
 
 
 def by_rule(recorded: Recorded) -> str:

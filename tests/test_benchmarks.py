@@ -364,10 +364,12 @@ def test_a_busy_machine_is_not_recorded(monkeypatch, capsys):
 
 def test_rules_of_a_ranking_are_rows_of_their_own(monkeypatch, tmp_path):
     small = ranking._genes("small", "small", 5, 3)
-    rows = ranking.measure(small, 1, ["gradients", "inclusion", "all, of few", "default"])
+    beside = "all, of few, and correlation"
+    rows = ranking.measure(small, 1, ["gradients", "inclusion", "all, of few", beside, "correlation", "default"])
     found = {(row.method, row.metric): row.value for row in rows}
     default, few = (found[f"ranking by {name}, small", "AUROC"] for name in ("default", "all, of few"))
     assert default == few != found["ranking by gradients, small", "AUROC"]
+    assert few != found[f"ranking by {beside}, small", "AUROC"] != found["ranking by correlation, small", "AUROC"]
     assert {row.N for row in rows} == {60}
     monkeypatch.setitem(ranking.SIMULATED, "small", small)
     options = argparse.Namespace(seeds=1, data=tmp_path, sets=["small"], rules=["pairwise"])
