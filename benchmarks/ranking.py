@@ -45,15 +45,16 @@ def _genes(name: str, title: str, n_series: int, n_trajectories: int, **options:
     )
 
 
-def _seen(every: int, seed: int) -> Dataset:
-    """An autoregression of one lag, of which every so many-th step is seen."""
-    whole = var(10, 200 * every, 1, seed=seed)
+def _seen(every: int, steps: int, seed: int) -> Dataset:
+    """An autoregression of one lag, of which every so many-th step is seen, so many in all."""
+    whole = var(10, steps * every, 1, seed=seed)
     assert whole.truth is not None
     return dataclasses.replace(whole, table=as_series_table(whole.trajectories[0][::every]), truth=whole.truth.any(-1))
 
 
-def _slow(name: str, every: int) -> Case:
-    return Case(name, f"VAR P=10, 1 step of {every} seen", 1, partial(_seen, every), simulated=True)
+def _slow(name: str, every: int, steps: int = 200) -> Case:
+    title = f"VAR P=10, 1 step of {every} seen" + (f", T={steps}" if steps != 200 else "")
+    return Case(name, title, 1, partial(_seen, every, steps), simulated=True)
 
 
 SIMULATED = {
@@ -66,6 +67,7 @@ SIMULATED = {
         _genes("genes-few-long", "genes P=8 R=20", 8, 20),
         _slow("slow-1", 1),
         _slow("slow-20", 20),
+        _slow("slow-3-long", 3, 1000),
     )
 }
 
