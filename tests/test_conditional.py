@@ -76,8 +76,8 @@ def test_all_inputs_may_be_clear() -> None:
     assert not found.isnan().any() and (found[0, [0, 3]] == -torch.inf).all() and found[0, [1, 2]].isfinite().all()
 
 
-def test_of_many_windows_and_few_inputs_it_counts_and_else_not() -> None:
-    assert many(20, 250) and not many(21, 250) and not many(20, 249)
+def test_of_many_windows_and_not_too_many_inputs_it_counts_and_else_not() -> None:
+    assert many(64, 250) and not many(65, 250) and not many(20, 249)
     x = several()
     fits = {steps: GRNGC(max_steps=20, random_state=0).fit(x[:steps]) for steps in (200, 400)}
     told = {steps: fit.graph_.metadata["ranking"] for steps, fit in fits.items()}
@@ -91,16 +91,3 @@ def test_where_targets_are_missing_it_does_not_count() -> None:
     x[100:140, 5] = np.nan
     found = GRNGC(max_steps=20, random_state=0, missing="drop").fit(x)
     assert set(found.graph_.metadata["ranking"]["members"]) == {"gradients", "inclusion", "pairwise"}
-
-
-def test_of_more_clear_causes_than_two_nothing_is_left_to_gradients() -> None:
-    rng = np.random.default_rng(0)
-    truth = np.zeros((6, 6), dtype=bool)
-    for shift in (1, 2, 4):
-        truth[np.arange(6), (np.arange(6) + shift) % 6] = True
-    x = np.zeros((600, 6))
-    for t in range(1, 600):
-        x[t] = 0.3 * x[t - 1] + (0.25 * truth * np.where(np.arange(6) % 2, -1, 1)) @ x[t - 1] + rng.standard_normal(6)
-    found = GRNGC(max_steps=20, random_state=0).fit(x)
-    assert found.graph_.metadata["ranking"]["by"] == "combined"
-    assert evaluate(found.scores_, truth).auprc > 0.98

@@ -17,9 +17,10 @@ MOST_INPUTS, FEWEST_WINDOWS = 4096, 10
 # given all inputs are better: autoregressions with several parents at several lags .8 and more, DREAM .6 to .65.
 SATURATED, MANY_WINDOWS = 0.75, 250
 # Up to so many inputs, and with fewer windows than many, plain association is evidence too. With many it misleads:
-# autoregressions of 5 to 20 series, 2000 to 10,000 windows, AUPRC .995 without it and .976 with. With many, clear causes are
-# conditioned on.
+# autoregressions of 5 to 20 series, 2000 to 10,000 windows, AUPRC .995 without it and .976 with.
 FEW_INPUTS = 20
+# Up to so many inputs, and with many windows, clear causes are conditioned on, which takes tenths of a second.
+CONDITIONED_INPUTS = 64
 
 
 def gradients_alone(options: FitOptions, plan: Plan, n_windows: int, n_inputs: int) -> str | None:
@@ -52,7 +53,7 @@ def few(n_inputs: int, n_windows: int) -> bool:
 
 def many(n_inputs: int, n_windows: int) -> bool:
     """Whether windows are so many beside the inputs that a target's clear causes can be conditioned on."""
-    return n_inputs <= FEW_INPUTS and n_windows >= MANY_WINDOWS
+    return n_inputs <= CONDITIONED_INPUTS and n_windows >= MANY_WINDOWS
 
 
 def _beyond_linear(plan: Plan) -> float:
