@@ -37,7 +37,8 @@ WEIGHTS = {"gradients": 1.0, "inclusion": 2.0, "pairwise": 1.0}
 WEIGHTS_OF_FEW = {"gradients": 1.0, "inclusion": 1.0, "pairwise": 1.0, "association": 1.0}
 # AUROC / AUPRC by the weights of any number of inputs, and by these: 95 simulated systems of 5 to 15 series and 250 to 10,000
 # windows (autoregressions, genes, imaging) .825 / .638, .842 / .656, with pairwise evidence besides .843 / .652; of 26 to 60
-# series 13 autoregressions .949 / .742, .985 / .844, 26 of genes .890 / .574, .890 / .567; pooled NetSim 3 .972 / .788, .980 / .818.
+# series 13 autoregressions .949 / .742, .985 / .844, 26 of genes .890 / .574, .890 / .567; pooled NetSim 3 .972 / .788,
+# .980 / .818.
 WEIGHTS_OF_MANY = {"gradients": 1.0, "conditional": 3.0}
 
 
