@@ -18,6 +18,11 @@ FREQUENCIES, FREQUENCIES_OF_LAGS = (2, 3, 4, 5), (2, 3)
 # spread more than their errors tell: of independent ones of memory .95, 200 steps, 12 % of the p-values were below .05, and 5 %
 # are so. Power is what it costs, as if of the windows 1 - r^2 were left.
 STEADY = 0.55
+# Of a half, windows from which on that is done whatever the correlation: what functions miss of an effect is as steady as the
+# series, weighs more the more windows there are, and power is not short there. Products of two causes, 20 series, 1000 steps:
+# .079 of the edges at q = .05 are false without, .051 so; of all true edges of linear ones .982 are found either way, but of 300
+# steps .912 and .835.
+MANY_WINDOWS = 350
 # Of features, up to which they are float64.
 FEW_NUMBERS = 2**21
 
@@ -48,14 +53,17 @@ class HalfInputs:
         n_series, previous = x.shape[1] // windows.n_lags, windows.previous()
         ranks = ranks_of(x.T).T
         steady = _steadiness(x, previous)
-        usual = float(steady[:n_series].quantile(0.9).clamp(0, 1))
+        usual, limit = (
+            float(steady[:n_series].quantile(0.9).clamp(0, 1)),
+            STEADY if len(windows) < MANY_WINDOWS else 0.0,
+        )
 
         frequencies = FREQUENCIES if windows.n_lags == 1 else FREQUENCIES_OF_LAGS
         features = [x, *(standard(torch.cos(torch.pi * f * ranks)) for f in frequencies)]
         dtype = torch.float64 if len(features) * x.numel() <= FEW_NUMBERS else torch.float32
 
         def of_causes(columns: Tensor) -> Tensor:
-            fresh = _fresh(columns, previous, usual)
+            fresh = _fresh(columns, previous, usual, limit)
             return fresh.T.reshape(windows.n_lags, n_series, -1)[:, :n_causes].to(dtype)
 
         return cls(x, ranks, n_series, windows.n_lags, torch.cat([of_causes(columns) for columns in features]))
@@ -67,8 +75,8 @@ def _steadiness(x: Tensor, previous: Tensor) -> Tensor:
     return (x[follows] * x[previous[follows]]).mean(0) if bool(follows.any()) else x.new_zeros(x.shape[1])
 
 
-def _fresh(x: Tensor, previous: Tensor, usual: float) -> Tensor:
-    """Columns without what their values a step before tell, where they are steady."""
+def _fresh(x: Tensor, previous: Tensor, usual: float, limit: float) -> Tensor:
+    """Columns without what their values a step before tell, where these correlations are above the limit."""
     r = _steadiness(x, previous)
     before = x[previous.clamp_min(0)] * (previous >= 0)[:, None]
-    return x - before * (r * (r * usual > STEADY))
+    return x - before * (r * (r * usual > limit))
