@@ -329,7 +329,7 @@ def test_the_gpu_benchmark_runs_every_line_without_one(tmp_path, monkeypatch, ca
     assert {"circumstances", "correct", "failed", "tuned", "product rate", "rows"} == set(report)
     assert report["failed"] == {}
     # Layouts of the op, sizes of the splines, and each network.
-    assert len(report["correct"]) == 6 + 2 + 3 + len(gpu.networks.NETWORKS)
+    assert len(report["correct"]) == 6 + 2 + 3 + 1 + len(gpu.networks.NETWORKS)
     assert "rows 16 1 plain" in report["tuned"]
     assert {"time", "time over ours", "penalty step", "AUROC"} <= {row["metric"] for row in report["rows"]}
     assert "loop" in capsys.readouterr().out
