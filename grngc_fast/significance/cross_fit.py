@@ -117,7 +117,7 @@ def _tested(
     halves: Sequence[Windows],
     found: Sequence[Strongest],
     rows: Tensor,
-    stepped: Callable[[int], object] = int,
+    stepped: Callable[[int], object],
 ) -> Tensor:
     """(n, C) p-values of some targets; `stepped` is called with how many more are done."""
     n_causes, n_lags = data.edges.n_causes, data.windows.n_lags
